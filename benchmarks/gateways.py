@@ -35,12 +35,32 @@ from benchmarks.side_by_side.processes import OTHER_CORE, Running, pin, started
 from benchmarks.side_by_side.rivals import DASHBOARD, FLOOR, LITELLM, NEXUS, Bench, rivals
 from benchmarks.side_by_side.upstream import PACE
 
-GOALS = {"chat": 0.80, "sse": 0.80, "anthropic": 0.60, "google": 0.60}
+# Streams are compared with the floor's own, which is passed on.
+GOALS = {
+    "chat": 0.80,
+    "sse": 0.80,
+    "anthropic": 0.60,
+    "google": 0.60,
+    "messages": 0.60,
+    "responses": 0.60,
+    "ollama": 0.60,
+    "gemini": 0.60,
+    "messages-passed": 0.80,
+    "responses-passed": 0.80,
+    "gemini-passed": 0.80,
+}
 TITLES = {
     "chat": "chat, 200-byte prompt",
     "sse": "SSE, 100 chunks",
     "anthropic": "Anthropic -> OpenAI SSE",
     "google": "Google -> OpenAI SSE",
+    "messages": "OpenAI SSE -> Messages",
+    "responses": "OpenAI SSE -> Responses",
+    "ollama": "OpenAI SSE -> Ollama",
+    "gemini": "OpenAI SSE -> Gemini",
+    "messages-passed": "Messages, passed on",
+    "responses-passed": "Responses, passed on",
+    "gemini-passed": "Gemini, passed on",
 }
 CROWDS = (64, 256)
 TOGETHER = {"throughput", "latency", "stalls"}  # of gateways that run side by side
@@ -97,9 +117,9 @@ def throughput(gateways: list[Running], effort: Effort) -> None:
     sse = Rounds()
     for name, goal in GOALS.items():
         load = LOADS[name]
-        has_floor = load.backend == "openai"
+        has_floor = name in ("chat", "sse")
         asked = gateways if has_floor else [nexus]
-        found = alternate(asked, load.request_body, 16, effort)
+        found = alternate(asked, load.request_body, 16, effort, load.path)
         least = found[FLOOR] if has_floor else sse
         sse = least
         result = Compared(found[NEXUS], least)

@@ -19,6 +19,7 @@ from nexus_core.config.tui import TuiConfig
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.errors import ConfigError, NexusError
 from nexus_core.observe.log_ring import LogRing
+from nexus_core.observe.windows.window import Window
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import Tabs
@@ -92,6 +93,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self.source = source
         self.view = view = ViewModel(source.requests, now=now or source.now)
         view.known_names = known_names(source, view)
+        view.window = Window(tui.window)
         self.frames = frames = Frames(source, view, now or source.now)
         self.keymap = remapped(tui.keys)
         self.lost: TerminalLostError | None = None
@@ -316,6 +318,9 @@ class NexusApp(App[None], inherit_bindings=False):
 
     def next_window(self) -> None:
         """Show the numbers of another window."""
+        if not self.source.has_windows:
+            self.notice("numbers: since start; the attached Nexus is too old for others")
+            return
         self.view.window = window = self.view.window.next
         self.notice(f"numbers: {window.shown}")
 

@@ -29,17 +29,17 @@ from nexus_tui.commands.base.subcommands import SubcommandParser
 from nexus_tui.commands.base.target import load
 from nexus_tui.commands.run import command as run_program
 from nexus_tui.process.address import why_not_bound
-from nexus_tui.process.charset import (
+from nexus_tui.process.console.charset import (
     ASCII_VARIABLE,
     fault_of_variable,
     wants_ascii,
     write_ascii,
 )
+from nexus_tui.process.console.terminal import why_headless
 from nexus_tui.process.crash_report import summary, write_crash_report
 from nexus_tui.process.launch import Launch, serve
 from nexus_tui.process.signals import SIGNAL_EXIT
 from nexus_tui.process.streams import give_up_on_closed_streams, say
-from nexus_tui.process.terminal import why_headless
 
 # What --help and --version do not need is imported where it is used.
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: list[str]) -> Launch:
-    from nexus_tui.process.log_handlers import FORMATS
+    from nexus_tui.process.logs.log_handlers import FORMATS
     from nexus_tui.view.log_levels import LEVELS
 
     def chosen(name: str, choices: tuple[str, ...], default: str) -> str:

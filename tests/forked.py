@@ -36,7 +36,7 @@ _IMPORTED = (
     *("nexus_core.control.check", "nexus_core.discovery.new_config", "nexus_core.gateway"),
     *("nexus_core.control.execute", "nexus_core.control.explainer", "nexus_core.money.report"),
     *("nexus_core.upstream.http1", "nexus_core.upstream.httpx_engine"),
-    *("nexus_tui.cli", "nexus_tui.process.log_handlers", "nexus_tui.process.loop"),
+    *("nexus_tui.cli", "nexus_tui.process.logs.log_handlers", "nexus_tui.process.loop"),
     "nexus_tui.process.serving",
 )
 

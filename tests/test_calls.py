@@ -16,8 +16,8 @@ CALLS_A_READ = 19.0  # of a stream that is passed on
 CALLS_AN_EVENT = {"anthropic": 2.6, "google": 2.6, "anthropic-bursts": 1.7, "google-bursts": 1.6}
 FINISHED_BLOCKS, FINISHED_TRACKED = 32, 16  # that one request leaves while it is listed
 WAITING_BLOCKS, WAITING_TRACKED = 115, 64  # that a stream holds while its backend is silent
-TOGGLE_CALLS, TOGGLE_CROSSINGS = 520, 190  # two for each backend: which models lose their last
-DRAWING_CALLS = 3_050  # some 60 for each row
+TOGGLE_CALLS, TOGGLE_CROSSINGS = 520, 200  # two for each backend: which models lose their last
+DRAWING_CALLS = 3_400  # some 60 for each row; on a busy machine some lines are painted twice
 
 
 def most_called(count: Count) -> str:

@@ -21,7 +21,7 @@ MAX_DATACLASSES = 45
 
 def test_what_serving_does_not_need_is_not_imported_before_it(tmp_path: Path) -> None:
     program = (
-        "import sys, nexus_tui.cli, nexus_tui.process.log_handlers, nexus_tui.process.loop\n"
+        "import sys, nexus_tui.cli, nexus_tui.process.logs.log_handlers, nexus_tui.process.loop\n"
         "import nexus_core.config.load, nexus_tui.process.serving\n"
         "from nexus_core.config.schema import Config\n"
         "from nexus_core.gateway import Gateway\n"

@@ -32,7 +32,7 @@ from nexus_core.config.schema import (
 from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.types import PrivacyZone
-from nexus_tui.process.log_handlers import log_to_stderr
+from nexus_tui.process.logs.log_handlers import log_to_stderr
 
 PRICE = PriceConfig(input_per_1k=0.00015, output_per_1k=0.0006)
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Thread
 
-from benchmarks.loads import HOLD, LOADS, MODELS, as_request, chat_body
+from benchmarks.loads import HOLD, LOADS, MODELS, PATHS, as_request, chat_body
 from benchmarks.side_by_side.generator import Result, generate
 from benchmarks.side_by_side.processes import Running
 from benchmarks.side_by_side.rivals import Bench
@@ -56,17 +56,22 @@ class Effort:
 
 
 def alternate(
-    gateways: Sequence[Running], body: bytes, connections: int, effort: Effort
+    gateways: Sequence[Running],
+    body: bytes,
+    connections: int,
+    effort: Effort,
+    path: str = PATHS["chat"],
 ) -> dict[str, Rounds]:
     """Rounds of each gateway in turn, by name; one that is not kept warms up.
 
-    `body` is the request's.
+    `body` and `path` are the request's.
     """
     found = {gateway.name: Rounds() for gateway in gateways}
     for number in range(effort.rounds + 1):
         for gateway in gateways if number % 2 else reversed(gateways):
             before = gateway.cpu_seconds()
-            result = generate(gateway.port, body, connections, effort.seconds if number else 0.5)
+            seconds = effort.seconds if number else 0.5
+            result = generate(gateway.port, body, connections, seconds, path)
             if number:
                 rounds = found[gateway.name]
                 rounds.results.append(result)

@@ -1,6 +1,6 @@
 """Saturating load: wrk where it is installed, else a generator of our own; each answer is awaited.
 
-Run: python benchmarks/side_by_side/generator.py PORT CONNECTIONS SECONDS < request body
+Run: python benchmarks/side_by_side/generator.py PORT CONNECTIONS SECONDS PATH < request body
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.loads import as_request
+from benchmarks.loads import PATHS, as_request
 from benchmarks.side_by_side.processes import OTHER_CORE, pin
 
 _SCRIPT = """
@@ -51,23 +51,25 @@ class Result:
         return self.requests / self.seconds
 
 
-def generate(port: int, body: bytes, connections: int, seconds: float) -> Result:
+def generate(
+    port: int, body: bytes, connections: int, seconds: float, path: str = PATHS["chat"]
+) -> Result:
     """Ask from so many connections at once, for so long."""
     if shutil.which("wrk"):
-        printed = _wrk(port, body, connections, seconds)
+        printed = _wrk(port, body, connections, seconds, path)
     else:
-        arguments = (str(port), str(connections), str(seconds))
+        arguments = (str(port), str(connections), str(seconds), path)
         printed = _run([sys.executable, __file__, *arguments], body)
     found = printed.rpartition("RESULT ")[2].split()
     requests, micros, p50, p99, failures = map(int, found)
     return Result(requests, micros / 1e6, p50 / 1e3, p99 / 1e3, failures)
 
 
-def _wrk(port: int, body: bytes, connections: int, seconds: float) -> str:
+def _wrk(port: int, body: bytes, connections: int, seconds: float, path: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "post.lua")
         script.write_text(_SCRIPT % body.decode())
-        url = f"http://127.0.0.1:{port}/v1/chat/completions"
+        url = f"http://127.0.0.1:{port}{path}"
         options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
         return _run(["wrk", *options, "-s", str(script), url], b"")
 
@@ -119,11 +121,11 @@ class _Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def _ask(port: int, connections: int, seconds: float, body: bytes) -> None:
+async def _ask(port: int, connections: int, seconds: float, path: str, body: bytes) -> None:
     loop = asyncio.get_running_loop()
     took: list[float] = []
     began = time.perf_counter()
-    request = as_request(body)
+    request = as_request(body, path)
     clients = [
         (
             await loop.create_connection(
@@ -142,5 +144,5 @@ async def _ask(port: int, connections: int, seconds: float, body: bytes) -> None
 
 
 if __name__ == "__main__":
-    asked = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    asked = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
     uvloop.run(_ask(*asked, sys.stdin.buffer.read()))

@@ -15,6 +15,7 @@ class TuiConfig(BaseModel):
     theme: Literal["nexus-dark", "nexus-light", "nexus-contrast", "nexus-ansi"] = "nexus-dark"
     ascii: Literal[True, False, "auto"] = "auto"  # ASCII alone; auto: as locale and terminal say
     refresh_hz: Annotated[float, Field(ge=0.2, le=4)] = 2  # repaints a second while it is busy
+    window: Literal["1m", "5m", "1h", "start"] = "5m"  # that numbers are shown for at first
     panic: Literal["cut", "drain"] = "cut"  # what becomes of streams in a zone that is cut
     quit: Literal["ask", "leave", "quit"] = "ask"  # q: leave the screen and serve on, or stop
     # Of the request list, in their order; None: all that there is room for.

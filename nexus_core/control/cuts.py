@@ -39,17 +39,16 @@ class Cut:
 
     def told(self, now: float) -> str:
         """What it did, in one line."""
-        effects = cut_effects(self.zone, self.ended, self.refused, self.elsewhere)
+        effects = cut_effects(self.ended, self.refused, self.elsewhere)
         return f"cut for {_as_duration(now - self.at)}: {effects}"
 
 
-def cut_effects(zone: PrivacyZone, ended: int, refused: int, elsewhere: int) -> str:
+def cut_effects(ended: int, refused: int, elsewhere: int) -> str:
     """What a cut of a zone did, in the same words everywhere."""
-    other = next(one for one in PrivacyZone if one is not zone)
     requests = "request" if ended == 1 else "requests"
     return (
         f"{ended:,} {requests} ended, {refused:,} refused by the cut, "
-        f"{elsewhere:,} answered by the {other} zone"
+        f"{elsewhere:,} answered elsewhere"
     )
 
 

@@ -227,6 +227,34 @@ class Bridge(Protocol):
         ...
 
 
+class StreamCollector(Protocol):
+    """Adds up a stream to the whole answer; a ValueError of both: it is not of this format."""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes of the stream, in the client's format."""
+        ...
+
+    def whole(self) -> bytes:
+        """The whole answer that the backend would have given, once the stream has ended."""
+        ...
+
+
+class InnerStream(msgspec.Struct, frozen=True, eq=False):
+    """A request for a whole answer as one for a stream, and what makes that whole again."""
+
+    request: Request
+    collector: Callable[[], StreamCollector]
+
+
+@runtime_checkable
+class StreamsInside(Protocol):
+    """A dialect whose whole answers can be made of its streams, with nothing lost."""
+
+    def inner_stream(self, request: Request) -> InnerStream | None:
+        """The request as one for a stream; None where a stream can't tell all it asks for."""
+        ...
+
+
 @runtime_checkable
 class NumbersEvents(Protocol):
     """A dialect whose events are numbered, and belong to one answer that each of the last names."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
+from nexus_core.fleet.bad_news import BadNews
 from nexus_core.fleet.circuit import NO_COOLDOWNS, Circuit, Circuits, Cooldown
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import CooldownBegan, CooldownEnded
@@ -50,6 +51,7 @@ class Cooldowns:
         # Only of backends of which there is something. Read it freely; change it only from here.
         self.circuits: dict[str, Circuits] = {}
         self._shown: dict[str, _Shown] = {}
+        self._bad_news = BadNews(clock)
 
     # --- what requests show --------------------------------------------------------------
 
@@ -178,18 +180,27 @@ class Cooldowns:
         has_ended = False
         for event in _news(name, before, shown, at, self._now(), cause):
             self._bus.publish(event)
-            _log(event)
+            self._log(event, before)
             has_ended |= isinstance(event, CooldownEnded)
         if has_ended:
             self._wake()
 
+    def _log(self, event: CooldownBegan | CooldownEnded, before: _Shown) -> None:
+        """Log it: a warning where something goes bad, not each time that it still is."""
+        of = (event.backend, event.model or "-")
+        if isinstance(event, CooldownEnded):
+            log.info("cooldown ended backend=%s model=%s cause=%s", *of, event.cause)
+            return
+        old = _of_model(before, event.model)
+        goes_bad = event.is_circuit_open and (old is None or not old.is_circuit_open)
+        level = self._bad_news.level(of) if goes_bad else logging.INFO
+        text = "cooldown backend=%s model=%s seconds=%.1f why=%s"
+        log.log(level, text, *of, event.seconds, event.why)
 
-def _log(event: CooldownBegan | CooldownEnded) -> None:
-    of = (event.backend, event.model or "-")
-    if isinstance(event, CooldownEnded):
-        log.info("cooldown ended backend=%s model=%s cause=%s", *of, event.cause)
-    else:
-        log.info("cooldown backend=%s model=%s seconds=%.1f why=%s", *of, event.seconds, event.why)
+
+def _of_model(shown: _Shown, model: str | None) -> Cooldown | None:
+    """The cooldown of a model; with None that of the whole backend."""
+    return shown[0] if model is None else shown[1].get(model)
 
 
 def _news(
@@ -197,8 +208,7 @@ def _news(
 ) -> Iterator[CooldownBegan | CooldownEnded]:
     models: tuple[str | None, ...] = (None, *dict.fromkeys([*before[1], *after[1]]))
     for model in models:
-        old = before[0] if model is None else before[1].get(model)
-        new = after[0] if model is None else after[1].get(model)
+        old, new = _of_model(before, model), _of_model(after, model)
         if new is not None and at < new.until and (old is None or old.until != new.until):
             yield CooldownBegan(
                 at=wall,

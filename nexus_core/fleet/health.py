@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 
 from nexus_core.config.schema import HealthCheckConfig
+from nexus_core.fleet.bad_news import BadNews
 from nexus_core.fleet.registry import Registry
 from nexus_core.providers import InferenceAgent
-from nexus_core.types import ProbeResult
+from nexus_core.types import HealthStatus, ProbeResult
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ class HealthChecks:
         self._config = config
         self._agents = agents  # changes with the backends
         self._registry = registry
+        self._bad_news = BadNews(time.monotonic)
         self._unasked = set(agents)
         self._all_asked = asyncio.Event()
         self._looks: asyncio.TaskGroup | None = None  # while it runs
@@ -113,7 +116,10 @@ class HealthChecks:
         self.take_in(name, result)
         after = self._registry.snapshot(name)
         if after.health is not before:
-            log.info("health backend=%s now=%s detail=%s", name, after.health, after.detail or "-")
+            is_bad = after.health is HealthStatus.UNHEALTHY
+            level = self._bad_news.level(name) if is_bad else logging.INFO
+            told = (name, after.health, after.detail or "-")
+            log.log(level, "health backend=%s now=%s detail=%s", *told)
         return result
 
     def take_in(self, name: str, result: ProbeResult) -> None:

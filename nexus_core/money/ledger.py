@@ -28,9 +28,8 @@ from nexus_core.money.ledger_schema import (
 log = logging.getLogger(__name__)
 
 BATCH_SECONDS = 0.5  # a row is in the file, and synced, so soon after it was appended
-CAPACITY = 20_000  # rows that wait while the file can't be written
+CAPACITY = 20_000  # rows that wait while the file can't be written; and as many of operators
 _BATCH_ROWS = 2_000
-_MAX_ACTIONS = 1_000  # of operators, that wait; people make few
 _BUSY_SECONDS = 2.0  # for another process that reads or copies the file
 _SWEEP_SECONDS = 86_400  # old rows are deleted at start and then so often
 
@@ -83,10 +82,13 @@ class Ledger:
         self.path = path
         self.problem: str | None = None  # why nothing is written just now, for people
         self.lost = 0  # rows that were never written
+        self.lost_actions = 0  # of operators; each one is told by the log as well
         self._retention_days = retention_days
         self._now = now
         self._rows: deque[LedgerRow] = deque()  # for the writer, which takes them in batches
-        self._actions: deque[ActionRow] = deque(maxlen=_MAX_ACTIONS)  # to be written
+        self._actions: deque[ActionRow] = (
+            deque()
+        )  # to be written; the writer takes them when they are
         self._has_work = threading.Event()  # there are rows, or it is to close
         self._batch: list[LedgerRow] = []  # being written, or waiting for the file
         self._connection: sqlite3.Connection | None = None
@@ -128,9 +130,13 @@ class Ledger:
 
     def append_action(self, row: ActionRow) -> None:
         """Hand what an operator did to the writer; never fails."""
-        if self.path is not None and not self._closing.is_set():
-            self._actions.append(row)
-            self._has_work.set()
+        if self.path is None:
+            return
+        if len(self._actions) >= CAPACITY or self._closing.is_set():
+            self.lost_actions += 1
+            return
+        self._actions.append(row)
+        self._has_work.set()
 
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Write what is waiting and close the file. Blocks: call it in a thread."""
@@ -143,6 +149,8 @@ class Ledger:
         thread.join(timeout_seconds)
         if self.lost:
             log.warning("ledger: %d requests were not recorded", self.lost)
+        if self.lost_actions:
+            log.warning("ledger: %d actions of operators were not recorded", self.lost_actions)
 
     # The writer's thread ----------------------------------------------------------------------
 
@@ -160,6 +168,7 @@ class Ledger:
             if is_closing and (self.problem is not None or is_done):
                 break
         self.lost += len(self._batch) + len(self._rows)
+        self.lost_actions += len(self._actions)
         self._disconnect()
         if self._lock_file is not None:
             os.close(self._lock_file)  # and so gives the lock back
@@ -204,7 +213,8 @@ class Ledger:
             self.lost += len(self._batch)
             self._batch.clear()
             raise
-        actions = list(self._actions)
+        # More may come meanwhile, at the other end.
+        actions = [self._actions[at] for at in range(min(len(self._actions), _BATCH_ROWS))]
         connection.executemany(INSERT_ACTION, [tuple(map(_storable, row)) for row in actions])
         connection.execute("COMMIT")
         for _ in actions:

@@ -8,6 +8,7 @@ from functools import partial
 
 import msgspec
 
+from nexus_core.dialects.base import InnerStream
 from nexus_core.errors import UnsupportedFieldsError, UpstreamFailedError
 from nexus_core.fleet.registry import Registry
 from nexus_core.fleet.snapshot import BackendSnapshot, first_byte_seconds
@@ -28,8 +29,9 @@ from nexus_core.proxy.guard import check_zone
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.judge.too_long import TooLong
-from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import SelectedRoute
+from nexus_core.proxy.streams.relay import StreamFaultError, StreamRelay
+from nexus_core.proxy.streams.whole import collect, inner_stream
 from nexus_core.routing.router import RouteDecision
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import PrivacyZone
@@ -84,17 +86,20 @@ class Attempt(msgspec.Struct, eq=False):
             progress.routed(selected, self.decision, self.number)
             progress.open_charge(backend, selected.model)
             parts.strategy.next_turn()
+            asked = request.envelope
+            if (inner := inner_stream(request.dialect, asked)) is not None:
+                asked = inner.request
             call = await prepared(
                 agent,
-                request.envelope,
+                asked,
                 selected.model,
-                wants_usage=request.envelope.is_streaming
+                wants_usage=asked.is_streaming
                 and backend.type.is_cloud
                 and parts.cost_tracker.is_priced(backend, selected.model),
             )
             if call.translation is not None:
                 progress.hints_dropped(call.translation.dropped)
-            failure = await self._exchange(exchange, call, selected)
+            failure = await self._exchange(exchange, call, selected, inner)
         except UnsupportedFieldsError as error:
             if self.number == 1:
                 raise
@@ -111,7 +116,7 @@ class Attempt(msgspec.Struct, eq=False):
         return None if failure is None else FailedAttempt(failure, progress.selected or selected)
 
     async def _exchange(
-        self, exchange: Exchange, call: Call, selected: SelectedRoute
+        self, exchange: Exchange, call: Call, selected: SelectedRoute, inner: InnerStream | None
     ) -> Failure | None:
         """Send the call and relay its answer; report the backend's behaviour to the registry."""
         progress, blame, registry = self.flight.progress, self.flight.blame, self.parts.registry
@@ -119,6 +124,8 @@ class Attempt(msgspec.Struct, eq=False):
         try:
             limit = first_byte_seconds(selected.backend, self.flight.server)
             answer = await exchange.open(call, limit)
+            if inner is not None and answer.status < 400:
+                answer = await collect(exchange, answer, inner.collector())
             # Not counted: a local backend's prompt, or one that a whole answer's usage tells.
             if selected.backend.type.is_cloud and (answer.relay or answer.usage is None):
                 await progress.counted()
@@ -132,8 +139,8 @@ class Attempt(msgspec.Struct, eq=False):
                 blame.forgive()
             if blame.unsettled:
                 blame.settle(is_answered=True)
-            asked = progress.request.envelope.demand
-            self.parts.strategy.affinity.remember(asked.prefixes, name, asked.session)
+            demand = progress.request.envelope.demand
+            self.parts.strategy.affinity.remember(demand.prefixes, name, demand.session)
             await deliver(self.flight, answer)
             if answer.status < 400 and name in registry.cooldowns.circuits:
                 registry.cooldowns.succeed(name, model)

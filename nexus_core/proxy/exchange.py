@@ -10,7 +10,12 @@ import msgspec
 from msgspec.structs import replace
 
 from nexus_core.config.schema import ServerConfig
-from nexus_core.dialects.base import AnswerWriter, Dialect, ErrorReport, OpeningState
+from nexus_core.dialects.base import (
+    AnswerWriter,
+    Dialect,
+    ErrorReport,
+    OpeningState,
+)
 from nexus_core.errors import (
     ContextLengthError,
     NexusError,
@@ -26,8 +31,8 @@ from nexus_core.proxy.deadlines import NEVER, Deadlines
 from nexus_core.proxy.judge.content_type import as_json, as_stream, labelled_for
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
 from nexus_core.proxy.judge.too_long import TooLong
-from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
+from nexus_core.proxy.streams.relay import StreamFaultError, StreamRelay
 from nexus_core.upstream.base import (
     Headers,
     UpstreamConnectError,
@@ -91,8 +96,8 @@ class Exchange:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.agent = agent
-        self._server = server
-        self._deadlines = deadlines
+        self.server = server
+        self.deadlines = deadlines
         self._may_send = may_send  # asked once more when there is a connection
         self._now = now  # seconds since the epoch: some waits are told as a moment
         self.is_sent = False  # the backend may have read it
@@ -109,7 +114,7 @@ class Exchange:
         Raises:
             AttemptFailedError: nothing may be passed on from this backend.
         """
-        limit, deadlines = first_byte_seconds, self._deadlines
+        limit, deadlines = first_byte_seconds, self.deadlines
         started = time.monotonic()
         if call.is_streaming:
             deadlines.wait_at = asyncio.get_running_loop().time() + limit
@@ -120,7 +125,7 @@ class Exchange:
             except _AdditionRefusedError as refused:
                 return await self._ask_plainly(refused.way_back)
         except UpstreamNotSentError as error:
-            raise self._failed(
+            raise self.failed(
                 str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
             ) from error
         except UpstreamShortageError as error:
@@ -129,21 +134,21 @@ class Exchange:
                 Failure(str(error), shortage, kind=FailureKind.NOT_SENT)
             ) from error
         except UpstreamConnectTimeoutError as error:
-            raise self._failed(
+            raise self.failed(
                 str(error), status=504, code="upstream_timeout", kind=FailureKind.UNREACHABLE
             ) from error
         except UpstreamConnectError as error:
             why = self.agent.keys.cut_text(str(error))
-            raise self._failed(why, kind=FailureKind.UNREACHABLE) from error
+            raise self.failed(why, kind=FailureKind.UNREACHABLE) from error
         except ReportedError as error:
             return self._reported(error, call)
         except UpstreamError as error:
-            raise self._failed(self.agent.keys.cut_text(str(error))) from error
+            raise self.failed(self.agent.keys.cut_text(str(error))) from error
         except (asyncio.CancelledError, TimeoutError) as error:
             if isinstance(error, asyncio.CancelledError) and not deadlines.wait_ran_out():
                 raise
             why = f"no first byte within {limit:g} s"
-            raise self._failed(why, status=504, code="upstream_timeout") from error
+            raise self.failed(why, status=504, code="upstream_timeout") from error
         finally:
             deadlines.wait_at = NEVER
             self.seconds = time.monotonic() - started
@@ -179,12 +184,12 @@ class Exchange:
         if keys.has_key:
             headers = keys.cut_headers(headers)
         if not 200 <= status <= 599:
-            raise self._failed(f"answered with an invalid HTTP status ({status})")
+            raise self.failed(f"answered with an invalid HTTP status ({status})")
         if 300 <= status < 400:
-            raise self._failed(f"answered with a redirect ({status}); redirects are not followed")
+            raise self.failed(f"answered with a redirect ({status}); redirects are not followed")
         if status < 300 and call.is_streaming:
             return await self._begin(response, headers, call)
-        body = await read_whole(response, self._server.max_response_bytes)
+        body = await read_whole(response, self.server.max_response_bytes)
         return self._whole(status, headers, keys.cut(body) if keys.has_key else body, call)
 
     async def _begin(self, response: Response, headers: Headers, call: Call) -> Answer:
@@ -202,9 +207,9 @@ class Exchange:
             response,
             stream,
             keys,
-            self._deadlines,
+            self.deadlines,
             model=call.model,
-            max_inflated_bytes=self._server.max_response_bytes,
+            max_inflated_bytes=self.server.max_response_bytes,
         )
         state = await relay.begin()
         opening = relay.opening
@@ -212,14 +217,14 @@ class Exchange:
             fault = judge_report(opening.report, None, call.model)
             return self._faulty(fault, headers, opening.reported.encode(), call, is_inside=True)
         if state is OpeningState.NO_STREAM:
-            raise self._failed("answered with neither an event stream nor JSON")
+            raise self.failed("answered with neither an event stream nor JSON")
         if state is not OpeningState.WHOLE:
             shown = as_stream(headers, _shown_by(call).stream_type)
             return Answer(response.status, shown, b"", relay)
-        limit, held = self._server.max_response_bytes, bytes(opening.held)
+        limit, held = self.server.max_response_bytes, bytes(opening.held)
         rest = await relay.rest(limit - len(held))
         if rest is None:
-            raise self._failed(f"answer over max_response_bytes ({limit})")
+            raise self.failed(f"answer over max_response_bytes ({limit})")
         body = held + rest
         whole = self._read_whole(response.status, headers, keys.cut(body), call)
         if whole.status >= 400:
@@ -230,7 +235,7 @@ class Exchange:
                 rewriter = call.writer.stream()
                 body = rewriter.write(body) + rewriter.end(whole.usage)
         except ValueError as error:
-            raise self._failed("answered a streaming request without a stream") from error
+            raise self.failed("answered a streaming request without a stream") from error
         return replace(whole, headers=as_stream(headers, _shown_by(call).stream_type), body=body)
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
@@ -241,7 +246,7 @@ class Exchange:
         try:
             return replace(answer, body=call.writer.whole(answer.body, answer.usage))
         except ValueError as error:
-            raise self._failed(str(error)) from error
+            raise self.failed(str(error)) from error
 
     def _read_whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
         dialect = call.dialect
@@ -253,7 +258,7 @@ class Exchange:
         try:
             read = dialect.read_answer(call.request, body, wants_usage=usage is None)
         except ValueError as error:
-            raise self._failed(str(error)) from error
+            raise self.failed(str(error)) from error
         if read.report is not None:
             fault = judge_report(read.report, None, call.model)
             return self._faulty(fault, headers, body, call, is_inside=True)
@@ -326,7 +331,7 @@ class Exchange:
             if call.writer is not None:
                 body = call.writer.error(body, fault.status)
             return Answer(fault.status, as_json(()), body, None)
-        failure = self._failed(words, status=fault.status, kind=fault.kind).failure
+        failure = self.failed(words, status=fault.status, kind=fault.kind).failure
         failure = replace(failure, status=fault.status)
         if error.wait_seconds is not None and isinstance(failure.verdict, NexusError):
             asked = (("retry-after", f"{error.wait_seconds:.6f}"),)
@@ -344,7 +349,7 @@ class Exchange:
             Failure(f"refused the key ({status})", error, status, FailureKind.REFUSED_KEY)
         )
 
-    def _failed(
+    def failed(
         self,
         why: str,
         *,
@@ -352,6 +357,7 @@ class Exchange:
         code: str = "upstream_error",
         kind: FailureKind = FailureKind.FAILED,
     ) -> AttemptFailedError:
+        """The failure of this exchange, in Nexus's words."""
         error = UpstreamFailedError(f'backend "{self.agent.name}": {why}', status=status, code=code)
         seen = self._response.status if self._response is not None else None
         return AttemptFailedError(Failure(why, error, seen, kind))

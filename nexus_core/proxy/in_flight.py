@@ -8,9 +8,9 @@ from nexus_core.config.schema import ServerConfig
 from nexus_core.errors import UpstreamFailedError
 from nexus_core.proxy.blame import Blame
 from nexus_core.proxy.deadlines import Deadlines
-from nexus_core.proxy.pings import Pings
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.reply import Reply
+from nexus_core.proxy.streams.pings import Pings
 
 
 class InFlight(msgspec.Struct, eq=False):

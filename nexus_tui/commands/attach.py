@@ -13,9 +13,9 @@ from nexus_tui.commands.base.errors import BAD, NoAnswerError
 from nexus_tui.commands.base.listener import require_nexus
 from nexus_tui.commands.base.subcommands import Subcommands
 from nexus_tui.commands.base.target import root_url
-from nexus_tui.process.charset import wants_ascii
+from nexus_tui.process.console.charset import wants_ascii
+from nexus_tui.process.console.terminal import why_headless
 from nexus_tui.process.streams import say
-from nexus_tui.process.terminal import why_headless
 
 # `nexus --help` comes by here: what only a screen needs is imported where it is used.
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return BAD
 
     from nexus_core.observe.log_ring import LogRing
-    from nexus_tui.process.log_handlers import log_to_memory
+    from nexus_tui.process.logs.log_handlers import log_to_memory
     from nexus_tui.process.loop import loop_factory
 
     logs = LogRing()

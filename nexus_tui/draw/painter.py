@@ -44,20 +44,20 @@ class Painter:
         self._frames = frames
         self._notices = notices
         self._epoch = source.epoch
-        self._is_due = False  # a painting was asked for and has not begun
+        self.is_due = False  # a painting was asked for and has not begun
         self.is_held = False  # another program has the terminal: nothing is painted
         self.intake = Intake(source.wait, self._take)
         self.pacer = Pacer(self.intake, self, busy_interval=1 / source.config.tui.refresh_hz)
 
     def soon(self) -> None:
         """Request a painting of all changes; several requests make one painting."""
-        if not self._is_due:
-            self._is_due = True
+        if not self.is_due:
+            self.is_due = True
             self._stage.call_next(self.paint)
 
     def paint(self) -> None:
         """Paint all changes now; nothing is left for the pacer."""
-        self._is_due = False
+        self.is_due = False
         self.take_in()
         if self.is_held:
             return

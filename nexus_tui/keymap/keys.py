@@ -94,8 +94,8 @@ KEYS = (
     _key("follow", "f", "follow", "Follow the newest; ends a pause", "lists"),
     _key("reverse", "S", "reverse", "Reverse the sort order", "requests", "sessions", "costs"),
     _key("pause", "p", "pause", "Pause the list; counters keep running", "requests", "sessions"),
-    _key("errors", "E", "errors", "Show only failed requests; again for all", "requests",
-         "sessions"),
+    _key("errors", "E", "errors", "Show only what got no good answer: 4xx, 5xx, cut; again for all",
+         "requests", "sessions"),
     _key("sessions", "t", "by session", "List by session of an agent; again by request",
          "requests", "sessions"),
     _key("fold", "space", "fold", "Fold out a session or subagent, or fold it in", "sessions"),
@@ -232,7 +232,7 @@ class Keymap:
         words = dict(_HINT_WORDS.get(place, {}))
         if is_cut:
             words["panic"] = "REOPEN"
-        left_out = frozenset() if may_change else CHANGES
+        left_out = frozenset[str]() if may_change else CHANGES
         keys = [self._by_id[wanted] for wanted in _HINTS[place] if wanted not in left_out]
         return tuple([replace(key, hint=words.get(key.id, key.hint)) for key in keys])
 

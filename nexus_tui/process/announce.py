@@ -85,6 +85,6 @@ def _origin(launch: Launch, config: Config) -> str:
     if config.path is not None:
         return f"config {config.path}"
     if launch.is_demo:
-        return "no config file in use"
+        return "the demo uses backends and settings of its own"
     searched = ", ".join(str(path) for path in search_path(Path.cwd()))
     return f"no config file found (searched {searched})"

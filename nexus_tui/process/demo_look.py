@@ -25,7 +25,7 @@ def with_own_look(config: Config, environ: Mapping[str, str], cwd: Path) -> Conf
         path = find_config(None, environ, cwd)
         if path is None:
             return config
-        tui, note = _tui_of(path), f"of {path} only [tui] is used"
+        tui, note = _tui_of(path), f"[tui] of {path} is used, nothing else of it"
     except ConfigError as error:
         tui, note = config.tui, f"[tui] is not used: {error.lines[0]}"
     return config.model_copy(update={"tui": tui, "notes": (*config.notes, note)})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_tui.process.address import address
-from nexus_tui.process.charset import wants_ascii
+from nexus_tui.process.console.charset import wants_ascii
 from nexus_tui.process.crash_report import summary, write_crash_report
 from nexus_tui.process.signals import Signals
 from nexus_tui.process.streams import say, write_from_the_background
@@ -53,7 +53,7 @@ class Launch:
 def serve(launch: Launch, config: Config, listener: socket.socket) -> int:
     """Serve on a bound socket until the end of the process; gives the exit code."""
     from nexus_core.observe.log_ring import LogRing
-    from nexus_tui.process.log_handlers import log_to_memory
+    from nexus_tui.process.logs.log_handlers import log_to_memory
     from nexus_tui.process.loop import loop_factory
 
     ring = LogRing()
@@ -237,7 +237,7 @@ async def _show(
 
 def _tell_problems(launch: Launch, ring: LogRing) -> None:
     """Log warnings on the terminal while requests run out: whose end is cut short, and why."""
-    from nexus_tui.process.log_handlers import log_to_stderr
+    from nexus_tui.process.logs.log_handlers import log_to_stderr
 
     if not launch.is_demo:  # whose backends fail by design
         level = "error" if launch.log_level == "error" else "warning"
@@ -246,7 +246,7 @@ def _tell_problems(launch: Launch, ring: LogRing) -> None:
 
 def _headless(launch: Launch, ring: LogRing) -> Launch:
     """Log as without a dashboard from now on; gives the launch options that hold then."""
-    from nexus_tui.process.log_handlers import log_to_stderr
+    from nexus_tui.process.logs.log_handlers import log_to_stderr
 
     log_to_stderr(launch.log_level, launch.log_format, ring)
     write_from_the_background()

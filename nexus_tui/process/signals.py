@@ -8,7 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from nexus_tui.process.terminal import ControllingTerminal
+from nexus_tui.process.console.terminal import ControllingTerminal
 
 if TYPE_CHECKING:
     from nexus_core.config.schema import Config

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TextIO
 
-from nexus_tui.process.charset import in_reach
+from nexus_tui.process.console.charset import in_reach
 
 
 def say(text: str, prefix: str = "nexus: ") -> None:
@@ -16,7 +16,7 @@ def say(text: str, prefix: str = "nexus: ") -> None:
 
     Nothing is printed while nobody reads what is there already.
     """
-    from nexus_tui.process.unread import is_read
+    from nexus_tui.process.logs.unread import is_read
     from nexus_tui.text.escape import escaped
 
     if not is_read(sys.stderr):

@@ -120,6 +120,9 @@ class EventSource(Protocol):
     @property
     def unsaved(self) -> Sequence[Unsaved]: ...  # what differs from the file until restart
 
+    @property
+    def has_windows(self) -> bool: ...  # False: an old Nexus, which counts since its start only
+
     def now(self) -> float:
         """Seconds since the epoch, by the clock that events are stamped with."""
         ...

@@ -183,6 +183,10 @@ class LocalSource:
     def now(self) -> float:
         return self._core.now()
 
+    @property
+    def has_windows(self) -> bool:
+        return True
+
     def counted_before(self, window: Window) -> Counted | None:
         return self._core.windows.beginning(window)
 

@@ -62,6 +62,10 @@ class RemoteKnown:
     def now(self) -> float:
         return time.time() + self._state.clock_offset
 
+    @property
+    def has_windows(self) -> bool:
+        return self._state.has_windows
+
     def counted_before(self, window: Window) -> Counted | None:
         return self._state.windows.get(window)
 

@@ -73,6 +73,7 @@ class RemoteState:
     stats: Stats
     backends: dict[str, BackendSnapshot]
     windows: dict[Window, Counted | None] = field(default_factory=dict)  # counted before each
+    has_windows: bool = False  # it counts for windows, as all but old ones do
     actions: deque[OperatorActed] = field(default_factory=lambda: deque(maxlen=LAST_ACTIONS))
     zones: dict[PrivacyZone, bool] = field(default_factory=dict)
     queue: QueueState | None = None
@@ -121,6 +122,7 @@ class RemoteState:
         """
         if not is_object(moved := told.get("windows", {})):
             raise UnreadableError("windows are missing")
+        self.has_windows |= "windows" in told
         for window in MOVING:
             if window.value in moved:
                 counted = moved[window.value]

@@ -45,5 +45,5 @@ def _cut(zone: PrivacyZone, frame: Frame, cut: Cut | None, *, is_short: bool) ->
     if is_short:
         counts = f"{cut.ended} ended, {cut.refused} refused, {cut.elsewhere} elsewhere"
         return f"{head} {clock(cut.at, seconds=False)} {counts}"
-    effects = cut_effects(zone, cut.ended, cut.refused, cut.elsewhere)
+    effects = cut_effects(cut.ended, cut.refused, cut.elsewhere)
     return f"{head} {clock(cut.at)}{by}: {effects}"

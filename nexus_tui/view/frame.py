@@ -95,6 +95,8 @@ class Frames:
     def renew(self) -> Frame:
         """Make a new frame; unchanged backends are taken over from the previous one."""
         source, at, window = self._source, time.monotonic(), self._view.window
+        if not source.has_windows:
+            window = Window.START
         self._counted = counted = source.counted_before(window)
         backends = self._backends(at)
         self.current = Frame(

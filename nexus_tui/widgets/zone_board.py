@@ -100,7 +100,7 @@ class ZoneBoard(LineWidget):
             found = []
             tail = f"still running: {running}"
             if cut is not None:
-                effects = cut_effects(zone, cut.ended, cut.refused, cut.elsewhere)
+                effects = cut_effects(cut.ended, cut.refused, cut.elsewhere)
                 tail = f"{effects}, {tail}"
         lines: list[Line] = [(head,)]
         text = "   ".join(map(_hit, found)) or "no model" * is_on

@@ -53,14 +53,14 @@ def test_what_was_refused_and_what_others_served_is_counted_while_it_lasts() -> 
     cut = cuts.end(OPEN)
 
     assert cut is not None
-    effects = "3 requests ended, 1 refused by the cut, 1 answered by the restricted zone"
+    effects = "3 requests ended, 1 refused by the cut, 1 answered elsewhere"
     assert cut.told(clock[0]) == f"cut for 4 min 12 s: {effects}"
     bus.reach(Phase.FINISHED, answered(RESTRICTED))
     assert cut.elsewhere == 1
     assert cuts.end(OPEN) is None
 
 
-def test_the_other_zone_is_named_where_the_restricted_one_was_cut() -> None:
+def test_a_cut_of_the_restricted_zone_is_told_in_the_same_words() -> None:
     cuts = Cuts(EventBus(), lambda: 0.0)
     cuts.begin(RESTRICTED, 0)
 
@@ -68,8 +68,7 @@ def test_the_other_zone_is_named_where_the_restricted_one_was_cut() -> None:
 
     assert cut is not None
     assert (
-        cut.told(9.0)
-        == "cut for 9 s: 0 requests ended, 0 refused by the cut, 0 answered by the open zone"
+        cut.told(9.0) == "cut for 9 s: 0 requests ended, 0 refused by the cut, 0 answered elsewhere"
     )
 
 

@@ -1,6 +1,7 @@
-"""A model that can do one thing: have a file read with the tool it is given, and say what is in it.
+"""A model that can do one thing: have two files read with the tool it is given, and repeat a word.
 
-It answers in every format that a backend may have, as a stream or whole.
+It answers in every format that a backend may have, as a stream or whole. In that of chat
+completions all of its calls have the same id, as those of some servers do.
 """
 
 from __future__ import annotations
@@ -8,16 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.contract.scripted_upstream import Exchange, answers, streams
 
+LIST, WHERE = "list.txt", "periwinkle"  # a file, and a word in it
 FILE, WORD = "note.txt", "heliotrope"
 SAID = f"The note says {WORD}."
 SIGNATURE = "c2lnbmF0dXJlLW9mLXRoZS10aG91Z2h0"
 THOUGHT = "A note is read with a tool."
 
 Json = dict[str, Any]
+
+_COMPACTS, _END_CHARS = "summary of the conversation", 20_000  # an agent makes room
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,13 @@ def move(tools: Mapping[str, Json], conversation: str, folder: str) -> Call | st
     Args:
         tools: the schema of each tool's arguments.
         conversation: all that was said and done, as JSON.
-        folder: where the file is.
+        folder: where the files are.
     """
+    if _COMPACTS in conversation[-_END_CHARS:]:
+        return "<summary>Files were read; the note is left.</summary>"
     if WORD in conversation:
         return SAID
-    path = f"{folder}/{FILE}"
+    path = f"{folder}/{FILE if WHERE in conversation else LIST}"
     for name in ("Read", "read_file", "read"):
         if name in tools:
             properties = tools[name].get("properties", {})
@@ -46,6 +53,15 @@ def move(tools: Mapping[str, Json], conversation: str, folder: str) -> Call | st
         if name in tools:
             return Call(name, {key: f"cat {path}"})
     return "A title"
+
+
+def prepared(folder: Path) -> Machine:
+    """It, and the files in a folder of work."""
+    work = folder / "work"
+    work.mkdir()
+    (work / LIST).write_text(f"{WHERE}: see {FILE}\n")
+    (work / FILE).write_text(f"{WORD}\n")
+    return Machine(str(work))
 
 
 @dataclass
@@ -114,7 +130,12 @@ class Machine:
         if thinks:
             blocks.append({"type": "thinking", "thinking": THOUGHT, "signature": SIGNATURE})
         if isinstance(done, Call):
-            use = {"type": "tool_use", "id": "toolu_01", "name": done.tool, "input": done.arguments}
+            use = {
+                "type": "tool_use",
+                "id": f"toolu_{len(self.asked)}",
+                "name": done.tool,
+                "input": done.arguments,
+            }
             blocks.append(use)
         else:
             blocks.append({"type": "text", "text": done})
@@ -144,7 +165,7 @@ class Machine:
         if isinstance(done, Call):
             item = {
                 "type": "function_call",
-                "id": "fc_1",
+                "id": f"fc_{len(self.asked)}",
                 "call_id": "call_1",
                 "name": done.tool,
                 "arguments": json.dumps(done.arguments),

@@ -21,7 +21,7 @@ from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import Operation, RouteReason
-from nexus_tui.process.log_handlers import JsonFormatter, PrettyFormatter
+from nexus_tui.process.logs.log_handlers import JsonFormatter, PrettyFormatter
 from tests.made_up_backends import decide, no_ledger, snapshot
 
 KEYS = [

@@ -121,7 +121,8 @@ async def test_a_restricted_request_never_reaches_anthropic() -> None:
         answer = await ask(nexus, SHORT, **RESTRICTED)
 
     assert (answer.status_code, answer.headers["x-should-retry"]) == (503, "false")
-    assert answer.json()["error"]["type"] == "overloaded_error"
+    # Claude Code asks an overloaded_error again and again.
+    assert answer.json()["error"]["type"] == "api_error"
     assert answer.json()["error"]["code"] == "privacy_constraint_violation"
     assert up.received == []
 

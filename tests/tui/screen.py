@@ -39,8 +39,12 @@ async def still(pilot: Pilot[None]) -> str:
 
 async def press(pilot: Pilot[None], *keys: str) -> str:
     """Press one key after the other; the screen after the last one."""
+    app = pilot.app
+    assert isinstance(app, NexusApp)
     for key in keys:
         await pilot.press(key)
+        await until(lambda: app.typed.is_idle)
         await pilot.pause()
-    assert isinstance(pilot.app, NexusApp)
-    return screen_text(pilot.app)
+    await until(lambda: not app.painter.is_due)
+    await pilot.pause()
+    return screen_text(app)

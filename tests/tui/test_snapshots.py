@@ -19,7 +19,7 @@ from tests.tui.agents import ask_as_agents
 from tests.tui.drawn import Cells, DrawnExtension, as_snapshot, colours_in, drawn_cells, text_of
 from tests.tui.failures import FAILURES
 from tests.tui.fleet import fixed_now, make_source, publish
-from tests.tui.screen import press
+from tests.tui.screen import press, still
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage
 
 SIZES = [(120, 36), (80, 24), (60, 15)]
@@ -100,13 +100,10 @@ def make_app(view: View, tui: TuiConfig | None = None) -> NexusApp:
 
 
 def presses(keys: tuple[str, ...]) -> Callable[[Pilot[None]], object]:
-    async def press(pilot: Pilot[None]) -> None:
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause()
-        await pilot.pause()
+    async def run(pilot: Pilot[None]) -> None:
+        await press(pilot, *keys)
 
-    return press
+    return run
 
 
 @pytest.mark.parametrize("size", SIZES, ids=named)
@@ -134,6 +131,7 @@ async def test_looks(
     app = make_app(view)
     async with app.run_test(size=size) as pilot:
         await press(pilot, *view.keys)
+        await still(pilot)
         for theme in THEMES:
             app.theme = theme
             app.refresh_everything()
@@ -143,6 +141,7 @@ async def test_looks(
     app = make_app(view)
     async with app.run_test(size=size) as pilot:
         await press(pilot, *view.keys)
+        await still(pilot)
         looks["plain"] = drawn_cells(app)
 
     assert as_snapshot(looks) == drawn
@@ -160,6 +159,7 @@ async def test_without_colours(
     app = make_app(view)
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, *view.keys)
+        await still(pilot)
         cells = drawn_cells(app)
 
     assert as_snapshot({"plain": cells}) == drawn

@@ -13,7 +13,7 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import Story, fixed_now, publish
-from tests.tui.screen import press, screen_text
+from tests.tui.screen import press, screen_text, still
 from tests.tui.staged import Stage, make_logs, make_stage
 from tests.waiting import until
 
@@ -66,8 +66,7 @@ async def test_a_lost_link_is_on_the_screen_with_its_age_and_stops_commands() ->
         await until(lambda: "link lost" in screen_text(app))
         stage.source.status = "live"
         app.painter.paint()
-        await pilot.pause()
-        mended = screen_text(app)
+        mended = await still(pilot)
         assert not app.screen.has_class("-stale")
 
     assert "[STALE 12 s]" in shown

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
+from nexus_core.config.tui import TuiConfig
 from nexus_core.observe.events import RequestRefused
 from nexus_core.observe.windows.marks import Marks
 from nexus_core.observe.windows.window import Window
@@ -16,6 +17,7 @@ from nexus_tui.draw.theme import style
 from tests.tui.fake_gateway import NOW, FakeGateway
 from tests.tui.fleet import Story, fixed_now, make_source, publish, seen
 from tests.tui.screen import press
+from tests.tui.staged import make_stage
 
 BAD = Story(0, "gpt-4o", "openai", status=502, error="answered 502", total_ms=30_000.0)
 GOOD = Story(0, "gpt-4o", "openai", total_ms=100.0)
@@ -62,6 +64,35 @@ async def test_numbers_recover_from_an_incident_and_w_turns_the_window() -> None
     assert minute.startswith(" last 1 min   requests 3 ")
     assert again == five
     assert "Numbers of the last 1 min, 5 min" in hints  # in a column of its own
+
+
+async def test_numbers_of_a_nexus_without_windows_are_said_to_be_since_its_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    incident = Incident()
+    monkeypatch.setattr(type(incident.app.source), "has_windows", False)
+    monkeypatch.setattr(incident.app.source, "counted_before", lambda _: None)
+
+    async with incident.app.run_test(size=(160, 36)) as pilot:
+        shown = kpis(await press(pilot, "1"))
+        turned = await press(pilot, "W")
+        backends = await press(pilot, "3")
+
+    assert shown.startswith(" since start   requests 13 ")
+    assert kpis(turned) == shown
+    assert "too old" in turned.splitlines()[-1]
+    assert " since start ──" in backends
+
+
+async def test_the_window_of_the_start_is_that_of_the_configuration() -> None:
+    stage = make_stage()
+    tui = TuiConfig(window="1h")
+    stage.gateway.config = stage.gateway.config.model_copy(update={"tui": tui})
+
+    async with NexusApp(stage.source, now=fixed_now).run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, "1")
+
+    assert shown.splitlines()[2].startswith(" last 1 h ")
 
 
 async def test_rows_of_backends_and_the_zones_tab_have_the_same_window() -> None:
@@ -124,7 +155,7 @@ async def test_each_kind_of_refusal_has_a_label_of_its_own_everywhere() -> None:
         assert label in dashboard
     assert "errors 3 (100 %)" in dashboard
     assert "1 refused for privacy   2 refused by the cut" in zones
-    assert ": 2 requests ended, 2 refused by the cut, 0 answered by the restricted zone" in zones
+    assert ": 2 requests ended, 2 refused by the cut, 0 answered elsewhere" in zones
     for text in (dashboard, zones):
         assert "refused " not in text.replace("refused by the cut", "").replace(
             "refused for privacy", ""

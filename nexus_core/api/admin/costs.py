@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic.json_schema import SkipJsonSchema
 
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
@@ -13,6 +14,8 @@ from nexus_core.money.ledger_queries import By
 from nexus_core.money.months import PATTERN, Day, Month, Period
 from nexus_core.observe.event_json import as_json
 
+_Absent = SkipJsonSchema[None]  # no query can say null
+
 
 def create_router(gateway: Gateway) -> APIRouter:
     """Route of GET /nexus/costs."""
@@ -20,9 +23,9 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/costs")
     async def costs(
-        by: By | None = None,
-        month: Annotated[str | None, Query(json_schema_extra={"pattern": PATTERN})] = None,
-        day: Annotated[str | None, Query(json_schema_extra={"format": "date"})] = None,
+        by: By | _Absent = None,
+        month: Annotated[str | _Absent, Query(json_schema_extra={"pattern": PATTERN})] = None,
+        day: Annotated[str | _Absent, Query(json_schema_extra={"format": "date"})] = None,
     ) -> dict[str, Any]:
         """Costs of today and this month; US dollars as strings, null without a ledger.
 

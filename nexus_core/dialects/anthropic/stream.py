@@ -141,15 +141,16 @@ class AnthropicStream:
         Gives how many those are, and their chunks, encoded.
         """
         for block in self._blocks.values():
-            if block.run is None or (found := block.run.translate(events, at)) is None:
+            if block.run is None or block.chunk is None:
                 continue
-            taken, chunks, text_bytes, characters, _ = found
+            if (found := block.run.take(events, at)) is None:
+                continue
             if block.kind == "text":
-                self._text_chars += characters
-            elif chunks:
+                self._text_chars += found.characters
+            elif found.texts:
                 block.has_arguments = True
-            self.text_bytes += text_bytes
-            return taken, chunks
+            self.text_bytes += found.text_bytes
+            return found.taken, block.chunk.around(found.texts)
         return 0, b""
 
     def learn(self, event: bytes) -> None:
@@ -162,7 +163,7 @@ class AnthropicStream:
             return  # of another kind, or not as usual
         block, is_text = self._blocks[delta.index], isinstance(delta.delta, TextDelta)
         if block.chunk is not None and is_text == (block.kind == "text"):
-            block.run = block_run(event, block.chunk, is_text=is_text)
+            block.run = block_run(event, is_text=is_text)
 
     def _start(self, data: JsonObject) -> list[JsonObject]:
         message: JsonValue = data.get("message")

@@ -63,7 +63,8 @@ class _Choice:
     sources: list[Source] = field(default_factory=list)  # the last ones given
     reason: str | None = None  # Google's finishReason
     withheld: str | None = None  # the refusal, where there is nothing else
-    run: TextRun | None = None  # of its events with nothing but a text, or
+    frame: TextFrame | None = None  # of chunks with nothing but a text
+    run: TextRun | None = None  # of its events with nothing but that text, or
     is_thinking: bool = False  # with nothing but a thought
 
 
@@ -135,17 +136,18 @@ class GoogleStream:
         Gives how many those are, and their chunks, encoded.
         """
         for choice in self._choices.values():
-            if choice.run is None or (found := choice.run.translate(events, at)) is None:
+            if choice.run is None or choice.frame is None:
                 continue
-            taken, chunks, text_bytes, characters, tails = found
+            if (found := choice.run.take(events, at)) is None:
+                continue
             try:
-                self._tail = last_tail(tails)
+                self._tail = last_tail(found.tails)
             except ValueError:
                 return 0, b""
             if not choice.is_thinking:
-                choice.characters += characters
-            self.text_bytes += text_bytes
-            return taken, chunks
+                choice.characters += found.characters
+            self.text_bytes += found.text_bytes
+            return found.taken, choice.frame.around(found.texts)
         return 0, b""
 
     def learn(self, event: bytes) -> None:
@@ -159,8 +161,8 @@ class GoogleStream:
         choice = self._choices[candidate.index]
         (part,) = candidate.content.parts
         name = "reasoning_content" if part.thought else "content"
-        frame = TextFrame.of(self._chunk(choice, {name: ""}, self._head))
-        if frame is not None:
+        choice.frame = TextFrame.of(self._chunk(choice, {name: ""}, self._head))
+        if choice.frame is not None:
             tail_at = event.rfind(_TAIL)
             choice.is_thinking = part.thought
             choice.run = TextRun.like(
@@ -168,7 +170,6 @@ class GoogleStream:
                 name=b'"text"',
                 tail_at=tail_at if tail_at > 0 else len(event) - 1,
                 varying=_DIGITS,
-                chunk=frame,
             )
 
     def finish(self) -> list[JsonObject]:

@@ -8,7 +8,7 @@ from nexus_core.dialects.sse import encode_event
 from nexus_core.types import JsonObject
 
 _encode = msgspec.json.Encoder().encode
-_decode_text = msgspec.json.Decoder(str).decode
+_decode = msgspec.json.Decoder(str).decode
 _SPECIAL = bytes(range(32)) + b'"\\'  # in a text of JSON: what is escaped, or ends it
 
 
@@ -24,7 +24,7 @@ def encode_chunk(chunk: JsonObject) -> bytes:
 
 
 class TextFrame:
-    """An encoded chunk without its text: what most chunks of a stream have in common."""
+    """An encoded event without its text: what most events of a stream have in common."""
 
     __slots__ = ("_after", "_before", "_between")
 
@@ -41,14 +41,30 @@ class TextFrame:
         None where a lone surrogate is in it: then it is written in another way.
         """
         try:
-            before, _, after = _encode(chunk).rpartition(b'""')
+            return cls.of_bytes(b"data: " + _encode(chunk) + b"\n\n")
         except UnicodeError:
             return None
-        return cls(b"data: " + before + b'"', b'"' + after + b"\n\n")
+
+    @classmethod
+    def of_bytes(cls, event: bytes) -> TextFrame:
+        """The frame of events such as this one, whose last empty string stands for the text."""
+        before, _, after = event.rpartition(b'""')
+        return cls(before + b'"', b'"' + after)
 
     def around(self, texts: list[bytes]) -> bytes:
-        """The chunks with these texts, which `rewrite_texts` gave, as `encode_chunk` has them."""
+        """The events with these texts, which `rewrite_texts` gave, as `encode_chunk` has them."""
+        if not texts:
+            return b""
         return self._before + self._between.join(texts) + self._after
+
+
+def decode_text(text: bytes) -> str:
+    """Read a text of JSON that stands without its quotation marks.
+
+    Raises:
+        ValueError: it is none, or holds a lone surrogate.
+    """
+    return _decode(b'"%b"' % text)
 
 
 def rewrite_texts(texts: list[bytes]) -> tuple[list[bytes], int, int]:
@@ -63,6 +79,6 @@ def rewrite_texts(texts: list[bytes]) -> tuple[list[bytes], int, int]:
     if together.translate(None, _SPECIAL) == together:
         blanks = len(texts) - 1
         return texts, len(together) - blanks, len(together.decode()) - blanks
-    strings = [_decode_text(b'"%b"' % text) for text in texts]
+    strings = list(map(decode_text, texts))
     texts = [_encode(string)[1:-1] for string in strings]
     return texts, sum(map(len, texts)), sum(map(len, strings))

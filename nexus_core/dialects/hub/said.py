@@ -28,3 +28,8 @@ def refusal_in(message: JsonObject) -> str:
     """The refusal in a message or a delta."""
     refusal = message.get("refusal")
     return refusal if isinstance(refusal, str) else ""
+
+
+def text_in(message: JsonObject) -> str:
+    """The text and the refusal in a message or a delta: for formats with one place for both."""
+    return content_in(message) + refusal_in(message)

@@ -1,20 +1,26 @@
-"""Translate events that only continue a text, many at once, without reading their JSON."""
+"""Find the texts of events that only continue one, many at once, without reading their JSON."""
 
 from __future__ import annotations
 
 import re
 from itertools import islice, takewhile
-from typing import TypeAlias
+from typing import NamedTuple
 
-from nexus_core.dialects.hub.chunk_bytes import TextFrame, rewrite_texts
+from nexus_core.dialects.hub.chunk_bytes import rewrite_texts
 
 _TEXT = re.compile(rb' ?: ?"((?:[^"\\]|\\.)*)"')  # behind its name
 _NEXT_LINE = b"\n{"
 _ALL, _FEW = 1_000_000, 16  # events; few, once one looked alike and was not: it costs them all
 
-# How many events were taken; their chunks, bytes and characters of text in them, and what stands
-# behind the texts, as objects of JSON, one a line.
-Continued: TypeAlias = tuple[int, bytes, int, int, bytes]
+
+class Continued(NamedTuple):
+    """What events in a row say that only continue a text."""
+
+    taken: int  # events
+    texts: list[bytes]  # as JSON, without quotation marks; empty ones are left out
+    text_bytes: int
+    characters: int
+    tails: bytes  # what stands behind the texts, as objects of JSON, one a line
 
 
 class TextRun:
@@ -24,30 +30,24 @@ class TextRun:
     and a tail. A tail is the same but for the bytes in `varying`.
     """
 
-    __slots__ = ("_after", "_before", "_begin", "_chunk", "_most", "_tail", "_varying")
+    __slots__ = ("_after", "_before", "_begin", "_most", "_tail", "_varying")
 
-    def __init__(
-        self, before: bytes, after: bytes, tail: bytes, varying: bytes, chunk: TextFrame
-    ) -> None:
+    def __init__(self, before: bytes, after: bytes, tail: bytes, varying: bytes) -> None:
         self._before = before
         self._after = after
         self._begin = len(before)  # of the text
         self._tail = tail.translate(None, varying) + _NEXT_LINE
         self._varying = varying
-        self._chunk = chunk
         self._most = _ALL  # events to take at once
 
     @classmethod
-    def like(
-        cls, event: bytes, *, name: bytes, tail_at: int, varying: bytes, chunk: TextFrame
-    ) -> TextRun | None:
+    def like(cls, event: bytes, *, name: bytes, tail_at: int, varying: bytes) -> TextRun | None:
         """The run of an event that is known to be one; None where its parts aren't easily found.
 
         Args:
             event: one of one text, without the line ends behind it.
             name: of the text, with its quotation marks.
             tail_at: where the tail begins.
-            chunk: what becomes of the text.
         """
         found = _TEXT.match(event, event.find(name) + len(name))
         if found is None or event.count(name) > 1:
@@ -56,10 +56,10 @@ class TextRun:
         tail = event[tail_at:]
         if not after or after in tail or b"\\" in before + after:
             return None
-        return cls(before, after, tail, varying, chunk)
+        return cls(before, after, tail, varying)
 
-    def translate(self, events: list[bytes], at: int) -> Continued | None:
-        """Translate as many events from there on as are alike; None where the first one is not."""
+    def take(self, events: list[bytes], at: int) -> Continued | None:
+        """Take as many events from there on as are alike; None where the first one is not."""
         before, after, begin = self._before, self._after, self._begin
         texts: list[bytes] = []
         tails: list[bytes] = []
@@ -83,7 +83,7 @@ class TextRun:
         return self._continued([event[0]], [event[1]]) is not None
 
     def _continued(self, texts: list[bytes], tails: list[bytes]) -> Continued | None:
-        """What they become; None if one of them is not alike."""
+        """What they say; None if one of them is not alike."""
         taken = len(tails)
         lines = _NEXT_LINE.join(tails)
         if lines.translate(None, self._varying) + _NEXT_LINE != self._tail * taken:
@@ -94,5 +94,4 @@ class TextRun:
             return None
         if b"" in texts:
             texts = [text for text in texts if text]  # nothing is said by the others
-        chunks = self._chunk.around(texts) if texts else b""
-        return taken, chunks, text_bytes, characters, b"{" + lines
+        return Continued(taken, texts, text_bytes, characters, b"{" + lines)

@@ -18,11 +18,13 @@ from nexus_core.dialects.openai_responses.events import Events
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.errors import (
     BudgetExceededError,
+    ContextLengthError,
     EndpointNotServedError,
     NexusError,
     PrivacyConstraintError,
     ServiceUnavailableError,
     UnsupportedFieldsError,
+    UpstreamFailedError,
 )
 from nexus_core.types import JsonObject, is_object
 
@@ -39,6 +41,9 @@ _TYPES = {
 }
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded", 503: OVERLOADED, 529: OVERLOADED}
 _TOO_LONG = re.compile(r"context.(?:length|window|size)|prompt is too long", re.IGNORECASE)
+# At this code of a failed response Codex stops; every one that it doesn't know it tries again.
+_FINAL = "invalid_prompt"
+_FINAL_STATUSES = frozenset({400, 403, 404, 413, 422})
 _NUMBER = re.compile(rb'"sequence_number":\s*(\d{1,9})')
 
 
@@ -149,7 +154,7 @@ def _failure_code(code: str, words: str, status: int | None) -> str:
         return "rate_limit_exceeded"
     if status in (503, 529) or "overloaded" in code:
         return OVERLOADED
-    return "server_error"
+    return _FINAL if status in _FINAL_STATUSES else "server_error"
 
 
 def error_event_after(error: NexusError, request_id: str, first: bytes, last: bytes) -> bytes:
@@ -163,10 +168,20 @@ def error_event_after(error: NexusError, request_id: str, first: bytes, last: by
     numbers = _NUMBER.findall(last) or _NUMBER.findall(first)
     if numbers:
         events.number = int(numbers[-1])
-    code = OVERLOADED if status_of(error) == 503 else "server_error"
-    told: JsonObject = {"code": code, "message": error.message}
+    told: JsonObject = {"code": _code_in_stream(error), "message": error.message}
     begun = _begun(first) or _unknown(request_id)
     return events.event("response.failed", response={**begun, "status": "failed", "error": told})
+
+
+def _code_in_stream(error: NexusError) -> str:
+    if isinstance(error, ContextLengthError | BudgetExceededError):
+        return _code_of(error)
+    if isinstance(error, UpstreamFailedError):  # perhaps with a backend's own words and status
+        return _failure_code(error.code, error.message, error.status)
+    status = status_of(error)
+    if status in (429, 503):
+        return OVERLOADED if status == 503 else "rate_limit_exceeded"
+    return "server_error" if status >= 500 and error.may_pass else _FINAL
 
 
 def _begun(first: bytes) -> JsonObject | None:

@@ -40,6 +40,15 @@ class Events:
         begin, rest = head.split("\0")
         return f"{begin}{self.number}{rest}{dumped(delta)}{tail}}}\n\n".encode()
 
+    def deltas(self, head: str, deltas: list[bytes], tail: str) -> bytes:
+        """The same of several texts, which are JSON without their quotation marks."""
+        begin, rest = head.encode().split(b"\0")
+        rest, end = rest + b'"', f'"{tail}}}\n\n'.encode()
+        first = self.number + 1
+        self.number += len(deltas)
+        numbered = enumerate(deltas, first)
+        return b"".join([b"%b%d%b%b%b" % (begin, n, rest, text, end) for n, text in numbered])
+
 
 def delta_head(kind: str, place: JsonObject) -> str:
     """The beginning of all events of a kind at one place; a NUL stands for the number."""

@@ -16,6 +16,7 @@ _MAX_SPLIT_BYTES = 1024 * 1024  # of a whole answer that is turned into a stream
 
 # What a model said, as JSON writes it: in a whole answer, and in the events of a stream.
 _TEXT = re.compile(rb'"(?:text|refusal|arguments|input)"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
+_PLAIN_DELTA = b'"delta":"'
 _DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 
 
@@ -26,7 +27,11 @@ def text_length(data: bytes) -> int:
 
 def delta_length(lines: bytes) -> int:
     """Bytes of the model's text in whole lines of a stream."""
-    return _length(_DELTA, lines)
+    begin = lines.find(_PLAIN_DELTA) + len(_PLAIN_DELTA)
+    # Nearly always one event of one plain text, written without blanks.
+    if begin >= len(_PLAIN_DELTA) and b"\\" not in lines and b'"delta"' not in lines[begin:]:
+        return lines.find(b'"', begin) - begin
+    return _length(_DELTA, lines) if b'"delta"' in lines else 0
 
 
 def _length(pattern: re.Pattern[bytes], data: bytes) -> int:

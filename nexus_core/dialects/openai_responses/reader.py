@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from nexus_core.dialects.base import ErrorReport
@@ -19,11 +18,21 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.types import is_object
 
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
-# Of an event that says more than a piece of text. It may stand in a text, too: then the event is
-# parsed for nothing.
-_TELLING = re.compile(rb'"(?:response\.(?:completed|incomplete|failed)|error)"')
 _BEGINNINGS = ("response.created", "response.in_progress", "response.queued")
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
+
+
+def _is_telling(lines: bytes) -> bool:
+    """Whether an event among lines says more than a piece of text.
+
+    What does may stand in a text, too: then the event is parsed for nothing.
+    """
+    return (
+        b'"response.completed"' in lines
+        or b'"response.incomplete"' in lines
+        or b'"response.failed"' in lines
+        or b'"error"' in lines
+    )
 
 
 def weigh_event(event: str, data: str) -> Weight | ErrorReport:
@@ -90,11 +99,11 @@ class ResponseStreamReader:
 
     def read(self, lines: bytes) -> bytes:
         """Read whole lines, already without the key; they pass as they are."""
-        self._last = (self._last + lines[-3:])[-3:]
+        self._last = lines[-3:] if len(lines) > 2 else (self._last + lines)[-3:]
         self._text_bytes += delta_length(lines)
-        if _TELLING.search(lines):
+        if _is_telling(lines):
             for line in lines.splitlines():
-                if line.startswith(b"data:") and _TELLING.search(line):
+                if line.startswith(b"data:") and _is_telling(line):
                     self._take(line[5:])
         return lines
 

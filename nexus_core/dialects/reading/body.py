@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from nexus_core.dialects.parsing import refuse_constant
 from nexus_core.dialects.request import MAX_MODEL_CHARS, Request
@@ -21,7 +22,7 @@ from nexus_core.types import JsonObject
 MAX_DEPTH = 200  # of a request's objects and lists in each other
 
 Span: TypeAlias = tuple[int, int]  # where a value begins and ends, in bytes
-_REPLACED = ("model", "stream_options", "system")  # the values whose bytes may be changed
+_REPLACED = ("model", "stream", "stream_options", "system")  # the values whose bytes may be changed
 
 _read_fields = msgspec.json.Decoder(dict[str, Any]).decode
 _read_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -144,6 +145,18 @@ def rename_model(request: Request, model: str) -> bytes:
         return request.body
     start, end = request.spans["model"]
     return request.body[:start] + msgspec.json.encode(model) + request.body[end:]
+
+
+def as_streaming(request: Request) -> Request:
+    """The request as one for a stream; no other byte changes."""
+    body, span = request.body, request.spans.get("stream")
+    if span is None:
+        begin = body.index(b"{") + 1
+        body = body[:begin] + b'"stream":true,' + body[begin:]
+    else:
+        body = body[: span[0]] + b"true" + body[span[1] :]
+    fields, spans = read_object(body)
+    return replace(request, body=body, is_streaming=True, parsed=fields, spans=spans)
 
 
 def checked_model(fields: JsonObject) -> str:

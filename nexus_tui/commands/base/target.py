@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from nexus_tui.commands.base.errors import BAD, NoAnswerError
-from nexus_tui.process.charset import wants_ascii, write_ascii
+from nexus_tui.process.console.charset import wants_ascii, write_ascii
 from nexus_tui.process.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.

@@ -20,7 +20,7 @@ _NOT_COPIED = frozenset(
     {
         *("host", "content-length", "connection", "accept-encoding", "user-agent", "accept"),
         *("content-encoding", "transfer-encoding", "expect", "te", "trailer", "upgrade"),
-        *("http2-settings", "keep-alive"),
+        *("http2-settings", "keep-alive", "x-codex-turn-metadata"),
     }
 )
 # A client may name its headers as it likes, "`reboot`" among others: RFC 9110 section 5.6.2.

@@ -16,7 +16,7 @@ from nexus_core.api.app import FrontDoor
 from nexus_core.api.listen import connections
 from nexus_core.config.schema import AuthConfig, ClientKey, ServerConfig
 from nexus_core.proxy.forward import Forwarder
-from nexus_core.proxy.relay import StreamRelay
+from nexus_core.proxy.streams.relay import StreamRelay
 from tests.api.listen.test_server import status, talk
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, chat, event
 from tests.contract.scripted_upstream import Exchange, Script, answers, hang, streams

@@ -26,15 +26,7 @@ def event(text: str, count: int = 3, *, is_ascii: bool = False, **more: Any) -> 
 
 
 def run_like(event: bytes) -> TextRun | None:
-    frame = TextFrame.of(chunk(HEAD, {"content": ""}))
-    assert frame is not None
-    return TextRun.like(
-        event,
-        name=b'"text"',
-        tail_at=event.find(TAIL),
-        varying=b"0123456789",
-        chunk=frame,
-    )
+    return TextRun.like(event, name=b'"text"', tail_at=event.find(TAIL), varying=b"0123456789")
 
 
 def made_of(*texts: str) -> bytes:
@@ -52,13 +44,15 @@ def test_alike_events_become_the_chunks_of_their_texts(
     run = run_like(event("a", 10))
     assert run is not None
 
-    found = run.translate([event(*one, is_ascii=is_ascii) for one in said], 0)
+    found = run.take([event(*one, is_ascii=is_ascii) for one in said], 0)
 
     assert found is not None
-    taken, chunks, text_bytes, characters, tails = found
+    taken, pieces, text_bytes, characters, tails = found
     texts = [text for text, _ in said]
+    frame = TextFrame.of(chunk(HEAD, {"content": ""}))
     assert taken == len(said)
-    assert chunks == made_of(*texts)
+    assert frame is not None
+    assert frame.around(pieces) == made_of(*texts)
     assert characters == sum(map(len, texts))
     assert text_bytes == sum(len(made_of(text)) - len(made_of("x")) + 1 for text in texts if text)
     assert [json.loads(line)["counts"]["a"] for line in tails.split(b"\n")] == [
@@ -90,15 +84,15 @@ def test_anything_else_among_them_ends_what_is_taken(other: bytes) -> None:
     one = event("a")
     run = run_like(one)
     assert run is not None
-    taken = run.translate([one, one], 0)
+    taken = run.take([one, one], 0)
 
     assert taken is not None
-    assert run.translate([one, one, other], 0) == taken
-    assert run.translate([one, one, other, one, one], 0) == taken
-    assert run.translate([other, one, one, other], 1) == taken
-    assert run.translate([other, one, one, other, *[one] * 20], 1) == taken  # no longer all at once
+    assert run.take([one, one, other], 0) == taken
+    assert run.take([one, one, other, one, one], 0) == taken
+    assert run.take([other, one, one, other], 1) == taken
+    assert run.take([other, one, one, other, *[one] * 20], 1) == taken  # no longer all at once
     for events in ([other], [other, one], [other, one, other]):
-        assert run.translate(events, 0) is None
+        assert run.take(events, 0) is None
 
 
 def test_two_halves_of_a_character_are_not_one() -> None:
@@ -106,7 +100,7 @@ def test_two_halves_of_a_character_are_not_one() -> None:
     run = run_like(event("a"))
     assert run is not None
 
-    assert run.translate([one, other], 0) is None
+    assert run.take([one, other], 0) is None
 
 
 def test_events_that_only_look_alike_do_not_cost_those_behind_them_again_and_again() -> None:
@@ -124,7 +118,7 @@ def test_events_that_only_look_alike_do_not_cost_those_behind_them_again_and_aga
 
     counted: list[bytes] = list(map(Counted, events))
     for at in range(len(events)):
-        found = run.translate(counted, at)
+        found = run.take(counted, at)
         assert found is None if at % 2 else found is not None and found[0] == 1
 
     assert looked < 30 * len(events)

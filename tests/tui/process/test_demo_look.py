@@ -25,7 +25,7 @@ def test_the_section_of_the_file_is_used_and_nothing_else_of_it(tmp_path: Path) 
     tui = config.tui
     assert (tui.ascii, tui.quit, tui.refresh_hz, tui.keys) == (True, "leave", 1, {"panic": "f2"})
     assert config.model_copy(update={"tui": TuiConfig(), "notes": ()}) == Config()
-    assert config.notes == (f"of {tmp_path}/nexus.toml only [tui] is used",)
+    assert config.notes == (f"[tui] of {tmp_path}/nexus.toml is used, nothing else of it",)
 
 
 def test_without_a_file_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

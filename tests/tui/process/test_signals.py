@@ -12,8 +12,8 @@ import pytest
 from nexus_core.config.schema import Config
 from nexus_core.config.tui import TuiConfig
 from nexus_tui.process import signals as module
+from nexus_tui.process.console.terminal import ControllingTerminal
 from nexus_tui.process.signals import Signals
-from nexus_tui.process.terminal import ControllingTerminal
 from tests.waiting import until
 
 

@@ -39,6 +39,14 @@ def test_what_is_unsaved_is_told_and_an_older_nexus_tells_none() -> None:
     assert read_state(older).unsaved == ()
 
 
+def test_an_older_nexus_counts_for_no_window() -> None:
+    told = json.loads(json.dumps(STATE))
+    older = {key: value for key, value in told.items() if key != "windows"}
+
+    assert read_state(told).has_windows
+    assert not read_state(older).has_windows
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),

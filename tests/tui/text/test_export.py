@@ -12,6 +12,7 @@ import pytest
 from nexus_core.dialects.inbound import GEMINI_PATHS, INBOUND, inbound_of, place_of
 from nexus_core.dialects.ollama.request import is_probe
 from nexus_core.observe.record import RequestRecord
+from nexus_core.types import Capability
 from nexus_tui.text.example import example_body
 from nexus_tui.text.export import as_headers, as_json, to_csv, to_jsonl
 from nexus_tui.text.requests.snippets import as_curl, curl_for
@@ -173,3 +174,13 @@ def test_an_example_for_googles_api_is_one_that_it_takes(endpoint: str) -> None:
     request = inbound.dialect.read_request(inbound.operation, json.dumps(body).encode())
 
     assert (request.model, request.path, request.place) == ("llama3:70b", endpoint, place)
+
+
+def test_an_example_for_the_responses_api_is_one_that_it_takes() -> None:
+    dialect, operation = INBOUND["/v1/responses"]
+    body = example_body("m", operation, endpoint="/v1/responses", tools=True, stream=True)
+
+    request = dialect.read_request(operation, json.dumps(body).encode())
+
+    assert request.is_streaming is True
+    assert Capability.TOOLS in request.demand.capabilities

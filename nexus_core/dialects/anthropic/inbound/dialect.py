@@ -19,10 +19,12 @@ from nexus_core.dialects.base import (
     Bridge,
     HubRequest,
     HubTarget,
+    InnerStream,
     StreamReader,
 )
 from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.hub.prompt import prompt_of
+from nexus_core.dialects.reading.body import as_streaming
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.sse import EVENT_END, MEDIA_TYPE
 from nexus_core.errors import NexusError, UnsupportedFieldsError
@@ -88,6 +90,13 @@ class Messages:
     def status(error: NexusError) -> int:
         """Anthropic has no 422: what a backend can't do is an invalid request."""
         return 400 if isinstance(error, UnsupportedFieldsError) else error.status
+
+    @staticmethod
+    def inner_stream(request: Request) -> InnerStream:
+        """The request as one for a stream: those tell all that a whole message has."""
+        from nexus_core.dialects.anthropic.inbound.collected import MessageCollector
+
+        return InnerStream(as_streaming(request), MessageCollector)
 
     @staticmethod
     def ping(request: Request) -> bytes:

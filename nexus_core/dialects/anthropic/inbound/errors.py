@@ -37,6 +37,15 @@ def type_of(status: int) -> str:
     return "invalid_request_error" if 400 <= status < 500 else "api_error"
 
 
+def _kind_of(error: NexusError) -> str:
+    """The type of one of Nexus's own errors.
+
+    Claude Code asks ten more times after an overloaded_error, whatever x-should-retry says: what
+    will not pass is none.
+    """
+    return type_of(error.status if error.may_pass or error.status != 503 else 500)
+
+
 def envelope(words: str, kind: str, request_id: str = "") -> JsonObject:
     """An error body of Anthropic's API."""
     return {
@@ -48,7 +57,7 @@ def envelope(words: str, kind: str, request_id: str = "") -> JsonObject:
 
 def error_body(error: NexusError, request_id: str = "") -> bytes:
     """One of Nexus's own errors; its code, and a 503's context, stand beside Anthropic's fields."""
-    body = envelope(error.message, type_of(error.status), request_id)
+    body = envelope(error.message, _kind_of(error), request_id)
     inner = body["error"]
     inner |= {"code": error.code, "param": error.param}
     if isinstance(error, ServiceUnavailableError):
@@ -58,7 +67,7 @@ def error_body(error: NexusError, request_id: str = "") -> bytes:
 
 def error_event(error: NexusError) -> bytes:
     """One of Nexus's own errors as an event, for a stream that has begun."""
-    return event_of(envelope(error.message, type_of(error.status)))
+    return event_of(envelope(error.message, _kind_of(error)))
 
 
 def event_of(body: JsonObject) -> bytes:

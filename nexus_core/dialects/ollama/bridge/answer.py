@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from nexus_core.dialects.hub.said import content_in, reasoning_in, refusal_in
+from nexus_core.dialects.hub.said import reasoning_in, text_in
 from nexus_core.dialects.ollama.dialect import CHAT
 from nexus_core.dialects.parsing import parse_finite_json
 from nexus_core.dialects.request import Request
@@ -42,7 +42,7 @@ def said(request: Request, choice: JsonObject, *, with_thinking: bool) -> JsonOb
     if request.operation is Operation.COMPLETIONS:
         text = choice["text"] if isinstance(choice.get("text"), str) else ""
     else:
-        text = content_in(message) + refusal_in(message)
+        text = text_in(message)
     thought = reasoning_in(message) if with_thinking else ""
     if not (text or thought):
         return made

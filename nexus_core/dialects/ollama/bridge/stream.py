@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.hub.chunk_bytes import TextFrame
+from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.ollama.bridge.answer import (
     call_of,
     done_reason,
@@ -17,9 +19,7 @@ from nexus_core.dialects.ollama.bridge.answer import (
 )
 from nexus_core.dialects.ollama.dialect import CHAT
 from nexus_core.dialects.ollama.errors import report_line
-from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import EventSplitter, read_event
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
@@ -59,8 +59,8 @@ class LineWriter:
         self._ticks = ticks
         self._began = began
         self._first: int | None = None  # when the first content came
-        self._events = EventSplitter()
-        self._head = b'{"model":' + dumped(request.model) + b',"created_at":"'
+        self._chunks = ChunkReader()
+        self._head = b'{"model":' + dumped(request.parsed["model"]) + b',"created_at":"'
         self._with_thinking = wants_thinking(request)
         self._calls: list[_Call] = []
         self._held_chars = self._text_bytes = 0
@@ -72,11 +72,11 @@ class LineWriter:
         Raises:
             ValueError: an event is too long, or the arguments of its calls are.
         """
-        return b"".join(map(self._take, self._events.feed(lines)))
+        return b"".join(map(self._take, self._chunks.read(lines)))
 
     def end(self, usage: TokenUsage | None) -> bytes:
         """The end of a complete answer."""
-        made = [*map(self._take, self._events.finish())]
+        made = [*map(self._take, self._chunks.finish())]
         if self._calls and self._request.path == CHAT.path:
             calls = [_written(number, call) for number, call in enumerate(self._calls)]
             message = {"role": "assistant", "content": "", "tool_calls": calls}
@@ -105,23 +105,25 @@ class LineWriter:
         rest = dumped({**said, "done": is_done, **more})
         return self._head + stamp(self._now()).encode() + b'",' + rest[1:] + b"\n"
 
-    def _take(self, data: bytes) -> bytes:
-        """Write one event of the hub's; a comment, which keeps the connection alive, as no text."""
-        event = read_event(data)
-        if event is None:
-            is_comment = data.lstrip().startswith(b":")
-            return self._line(silence(self._request), is_done=False) if is_comment else b""
-        if event.data.startswith("[DONE]"):
-            return b""
-        try:
-            fields = parse_json(event.data, allows_nan=True)
-        except ValueError:
-            return b""
-        choices = fields.get("choices") if is_object(fields) else None
-        given = choices if is_list(choices) else ()
-        return b"".join(
-            [self._choice(one) for one in given if is_object(one) and not one.get("index")]
-        )
+    def _take(self, said: Said) -> bytes:
+        """Write what the hub's stream said; a sign of life is a line of no text."""
+        if isinstance(said, Texts):
+            return self._say_all(said)
+        if said is Sign.OF_LIFE:
+            return self._line(silence(self._request), is_done=False)
+        return b"".join([self._choice(one) for one in said if not one.get("index")])
+
+    def _say_all(self, texts: Texts) -> bytes:
+        """Lines of one text or thinking."""
+        piece = silence(self._request)
+        if texts.is_thinking:
+            if not self._with_thinking:
+                return b""
+            piece.get("message", piece)["thinking"] = ""
+        self._text_bytes += texts.size
+        if self._first is None:
+            self._first = self._ticks()
+        return texts.in_frame(TextFrame.of_bytes(self._line(piece, is_done=False)))
 
     def _choice(self, choice: JsonObject) -> bytes:
         if choice.get("finish_reason"):
@@ -134,11 +136,12 @@ class LineWriter:
         piece = said(self._request, choice, with_thinking=self._with_thinking)
         if not piece:
             return b""
-        line = self._line(piece, is_done=False)
-        self._text_bytes += len(line) - len(self._head)
+        spoken: JsonObject = piece.get("message", piece)
+        for name in ("content", "response", "thinking"):
+            self._text_bytes += len(spoken.get(name, "").encode("utf-8", "replace"))
         if self._first is None:
             self._first = self._ticks()
-        return line
+        return self._line(piece, is_done=False)
 
     def _add(self, number: int, piece: JsonObject) -> None:
         """Add a piece of a call: to the last one at its index, unless it names another."""

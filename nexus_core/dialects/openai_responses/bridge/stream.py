@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.said import content_in, reasoning_in, refusal_in
 from nexus_core.dialects.openai_responses.bridge.answer import (
     Thinking,
@@ -21,13 +22,12 @@ from nexus_core.dialects.openai_responses.bridge.tools import Kind, Tools
 from nexus_core.dialects.openai_responses.carried import Carried
 from nexus_core.dialects.openai_responses.errors import failure_of
 from nexus_core.dialects.openai_responses.events import Events, delta_head, dumped
-from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import EventSplitter, read_event
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
 _COMMENT = b": ping\n\n"
+_NO_LOGPROBS = ',"logprobs":[]'  # of a delta that has none
 _MAX_CARRIED_CHARS = 1024 * 1024  # of thinking that goes back to its provider
 
 
@@ -62,7 +62,7 @@ class ResponseStreamWriter:
         self._response = response_fields(request, model)
         self._thinking = Thinking(request.parsed)
         self._tools = Tools(request.parsed)
-        self._lines = EventSplitter()
+        self._chunks = ChunkReader()
         self._events = Events()
         self._is_begun = False
         self._said: _Said | None = None
@@ -85,13 +85,13 @@ class ResponseStreamWriter:
             ValueError: an event is too long.
         """
         made = [] if self._is_begun else [self._begin()]
-        made += map(self._take, self._lines.feed(lines))
+        made += map(self._take, self._chunks.read(lines))
         return b"".join(made)
 
     def end(self, usage: TokenUsage | None) -> bytes:
         """The end of a complete answer."""
         made = [] if self._is_begun else [self._begin()]
-        made += map(self._take, self._lines.finish())
+        made += map(self._take, self._chunks.finish())
         why = incomplete_reason(self._finish, self._last_call)
         made.append(self._end_items(is_cut=why is not None))
         if usage is None:
@@ -115,21 +115,15 @@ class ResponseStreamWriter:
         created = self._events.event("response.created", response=self._response)
         return created + self._events.event("response.in_progress", response=self._response)
 
-    def _take(self, data: bytes) -> bytes:
-        """Write one event of the hub's; comments keep the connection alive."""
-        event = read_event(data)
-        if event is None:
-            return _COMMENT if data.lstrip().startswith(b":") else b""
-        if event.data.startswith("[DONE]"):
-            return b""
-        try:
-            fields = parse_json(event.data, allows_nan=True)
-        except ValueError:
-            return b""
-        choices = fields.get("choices") if is_object(fields) else None
+    def _take(self, said: Said) -> bytes:
+        """Write what the hub's stream said; comments keep the connection alive."""
+        if isinstance(said, Texts):
+            return self._say_all(said)
+        if said is Sign.OF_LIFE:
+            return _COMMENT
         made: list[bytes] = []
-        for choice in choices if is_list(choices) else ():
-            if is_object(choice) and not choice.get("index"):
+        for choice in said:
+            if not choice.get("index"):
                 made += self._choice(choice)
         return b"".join(made)
 
@@ -169,6 +163,15 @@ class ResponseStreamWriter:
 
     # Texts --------------------------------------------------------------------------------------
 
+    def _say_all(self, texts: Texts) -> bytes:
+        """Pieces of one text or thinking."""
+        kind, said = ("thinking" if texts.is_thinking else "text"), self._said
+        if said is None or said.kind != kind:
+            return b"".join([self._say(kind, text) for text in texts.decoded()])
+        self._text_bytes += texts.size
+        said.pieces.append(texts.joined())
+        return self._events.deltas(said.head, texts.pieces, "" if kind != "text" else _NO_LOGPROBS)
+
     def _say(self, kind: str, text: str, logprobs: list[object] | None = None) -> bytes:
         """A piece of thinking, text or refusal."""
         self._text_bytes += len(text.encode("utf-8", "replace"))
@@ -186,7 +189,7 @@ class ResponseStreamWriter:
         tail = ""
         if kind == "text":
             said.logprobs += logprobs or []
-            tail = f',"logprobs":{dumped(logprobs)}' if logprobs else ',"logprobs":[]'
+            tail = f',"logprobs":{dumped(logprobs)}' if logprobs else _NO_LOGPROBS
         return begun + self._events.delta(said.head, text, tail)
 
     def _open(self, kind: str) -> tuple[_Said, bytes]:

@@ -116,3 +116,11 @@ def test_a_client_names_no_command_and_no_file() -> None:
     assert "$(id): ***" in curl
     assert {r"x-a:\@/etc/hostname", r"x-b:\=1"} <= set(httpie)  # else they are a file and JSON
     assert not any("gzip" in word for word in (*curl, *httpie))  # the body is as it was read
+
+
+def test_what_is_nobodys_business_is_not_copied() -> None:
+    row = make_row()
+    row.asked_headers = (*row.asked_headers, (b"x-codex-turn-metadata", b"***"))
+
+    for command in (as_curl(row, ADDRESS), as_httpie(row, ADDRESS), as_python(row, ADDRESS)):
+        assert "x-codex-turn-metadata" not in command

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from nexus_core.dialects.anthropic.inbound.bridge.call_ids import CallIds
 from nexus_core.dialects.anthropic.inbound.signatures import sign
-from nexus_core.dialects.hub.said import content_in, reasoning_in, refusal_in
+from nexus_core.dialects.hub.said import reasoning_in, text_in
 from nexus_core.dialects.parsing import parse_finite_json, parse_json
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
@@ -66,11 +67,6 @@ def estimated_usage(request: Request, text_bytes: int) -> TokenUsage:
     )
 
 
-def text_in(message: JsonObject) -> str:
-    """The text in a message or a delta: a refusal is one, too."""
-    return content_in(message) + refusal_in(message)
-
-
 def write_message(
     request: Request, model: str, body: bytes, usage: TokenUsage | None
 ) -> JsonObject:
@@ -85,7 +81,7 @@ def write_message(
     message = choice.get("message") if is_object(choice) else None
     if not is_object(choice) or not is_object(message):
         raise ValueError("answered without a message")
-    content, calls = _content(message)
+    content, calls = _content(message, CallIds(request))
     if usage is None:
         usage = estimated_usage(request, sum(len(json.dumps(one)) for one in content))
     reason, sequence = stop_of(
@@ -103,7 +99,7 @@ def write_message(
     }
 
 
-def _content(message: JsonObject) -> tuple[list[JsonObject], list[JsonObject | None]]:
+def _content(message: JsonObject, ids: CallIds) -> tuple[list[JsonObject], list[JsonObject | None]]:
     """The blocks, and the input of each call; None for one that is not JSON."""
     blocks: list[JsonObject] = []
     if thought := reasoning_in(message):
@@ -113,12 +109,11 @@ def _content(message: JsonObject) -> tuple[list[JsonObject], list[JsonObject | N
         blocks.append({"type": "text", "text": text})
     inputs: list[JsonObject | None] = []
     calls = message.get("tool_calls")
-    for number, call in enumerate(calls if is_list(calls) else ()):
+    for call in calls if is_list(calls) else ():
         function = call.get("function") if is_object(call) else None
         if not is_object(call) or not is_object(function):
             continue
-        call_id, name = call.get("id"), function.get("name")
-        call_id = call_id if isinstance(call_id, str) and call_id else f"toolu_{number}"
+        call_id, name = ids.own(call.get("id")), function.get("name")
         if extra := carried_of(call, call_id):
             blocks.append({"type": "thinking", "thinking": "", "signature": sign(extra)})
         given = read_input(function.get("arguments"))

@@ -12,16 +12,16 @@ from nexus_core.dialects.anthropic.inbound.bridge.answer import (
     message_id,
     read_input,
     stop_of,
-    text_in,
     usage_fields,
 )
+from nexus_core.dialects.anthropic.inbound.bridge.call_ids import CallIds
 from nexus_core.dialects.anthropic.inbound.errors import report_event
 from nexus_core.dialects.anthropic.inbound.signatures import sign
 from nexus_core.dialects.base import ErrorReport
-from nexus_core.dialects.hub.said import reasoning_in
-from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.hub.chunk_bytes import TextFrame
+from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
+from nexus_core.dialects.hub.said import reasoning_in, text_in
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import EventSplitter, read_event
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
@@ -39,6 +39,7 @@ class _Block:
     text: str = ""  # of a call all of its arguments; of another what has not been written
     written: int = 0  # characters of a call's arguments
     signature: str = ""
+    frame: TextFrame | None = None  # of its deltas
 
     @property
     def is_whole(self) -> bool:
@@ -55,12 +56,13 @@ class MessageStreamWriter:
         """`model`: by the backend's own name."""
         self._request = request
         self._model = model
-        self._events = EventSplitter()
+        self._chunks = ChunkReader()
         self._is_begun = False
         self._open: _Block | None = None
         self._held: deque[_Block] = deque()
         self._blocks = 0  # begun so far
         self._calls = 0
+        self._ids = CallIds(request)
         self._is_cut = False
         self._end_choice: JsonObject = {}  # the choice that gave the finish_reason
         self._text_bytes = 0
@@ -75,13 +77,13 @@ class MessageStreamWriter:
             ValueError: an event is too long.
         """
         made = [] if self._is_begun else [self._begin()]
-        made += map(self._take, self._events.feed(lines))
+        made += map(self._take, self._chunks.read(lines))
         return b"".join(made)
 
     def end(self, usage: TokenUsage | None) -> bytes:
         """The end of a complete answer."""
         made = [] if self._is_begun else [self._begin()]
-        made += map(self._take, self._events.finish())
+        made += map(self._take, self._chunks.finish())
         made += [self._close(), self._release(at_end=True)]
         if usage is None:
             usage = estimated_usage(self._request, self._text_bytes)
@@ -112,21 +114,15 @@ class MessageStreamWriter:
         }
         return events.event("message_start", message=message)
 
-    def _take(self, data: bytes) -> bytes:
-        """Write one event of the hub's; comments keep the connection alive, and so do pings."""
-        event = read_event(data)
-        if event is None:
-            return events.PING if data.lstrip().startswith(b":") else b""
-        if event.data.startswith("[DONE]"):
-            return b""
-        try:
-            fields = parse_json(event.data, allows_nan=True)
-        except ValueError:
-            return b""
-        choices = fields.get("choices") if is_object(fields) else None
+    def _take(self, said: Said) -> bytes:
+        """Write what the hub's stream said; what keeps the connection alive there does so here."""
+        if isinstance(said, Texts):
+            return self._say_all(said)
+        if said is Sign.OF_LIFE:
+            return events.PING
         made: list[bytes] = []
-        for choice in choices if is_list(choices) else ():
-            if is_object(choice) and not choice.get("index"):
+        for choice in said:
+            if not choice.get("index"):
                 made += self._choice(choice)
         return b"".join(made)
 
@@ -145,6 +141,17 @@ class MessageStreamWriter:
         return made
 
     # Blocks -------------------------------------------------------------------------------------
+
+    def _say_all(self, texts: Texts) -> bytes:
+        """Pieces of one text or thinking."""
+        kind, block = ("thinking" if texts.is_thinking else "text"), self._open
+        if block is None or block.kind != kind or block.text or self._held:
+            return b"".join([self._say(kind, text) for text in texts.decoded()])
+        self._text_bytes += texts.size
+        if block.frame is None:
+            empty = events.block_delta(block.index, f"{kind}_delta", **{kind: ""})
+            block.frame = TextFrame.of_bytes(empty)
+        return texts.in_frame(block.frame)
 
     def _say(self, kind: str, text: str) -> bytes:
         """A piece of thinking or text."""
@@ -186,14 +193,16 @@ class MessageStreamWriter:
         place, call_id = piece.get("index"), piece.get("id")
         self._calls += 1
         self._blank = ""
-        if not isinstance(call_id, str) or not call_id:
-            call_id = f"toolu_{self._request.id}_{self._calls}"
+        own = self._ids.own(call_id)
         made = b""
-        if (carried := carried_of(piece, call_id)) is not None:
+        if (carried := carried_of(piece, own)) is not None:
             start: JsonObject = {"type": "thinking", "thinking": "", "signature": ""}
             made = self._add(_Block("thinking", start=start, signature=sign(carried)))
-        key = (place if isinstance(place, int) else self._calls - 1, call_id)
-        start = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        key = (
+            place if isinstance(place, int) else self._calls - 1,
+            call_id if isinstance(call_id, str) and call_id else own,
+        )
+        start = {"type": "tool_use", "id": own, "name": name, "input": {}}
         return made + self._add(_Block("tool_use", key, start, text=arguments))
 
     def _find(self, place: int | None, call_id: object) -> _Block | None:

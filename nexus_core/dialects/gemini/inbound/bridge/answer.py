@@ -8,6 +8,7 @@ import math
 from nexus_core.dialects.gemini.inbound.bridge.config import shows_thoughts
 from nexus_core.dialects.gemini.inbound.request import GeminiRequest
 from nexus_core.dialects.gemini.inbound.signatures import sign
+from nexus_core.dialects.hub.said import reasoning_in, text_in
 from nexus_core.dialects.media import is_data_url, read_data_url
 from nexus_core.dialects.parsing import parse_finite_json, parse_json
 from nexus_core.dialects.request import Request
@@ -18,7 +19,6 @@ _FINISH_REASONS = {
     "length": "MAX_TOKENS",
     "content_filter": "SAFETY",
 }
-_REASONING = ("reasoning_content", "reasoning")  # the names that servers give thinking
 _LEAST_LOGPROB = -1e4  # for minus infinity, which JSON can't hold
 
 
@@ -51,25 +51,6 @@ def estimated_usage(request: Request, text_bytes: int) -> TokenUsage:
 def thought_part(text: str) -> JsonObject:
     """A part of thinking, signed: a client may send it to a Gemini model next."""
     return {"text": text, "thought": True, "thoughtSignature": sign()}
-
-
-def reasoning_in(message: JsonObject) -> str:
-    """The thinking in a message or a delta, by any of its names."""
-    for name in _REASONING:
-        if isinstance(text := message.get(name), str) and text:
-            return text
-    return ""
-
-
-def text_in(message: JsonObject) -> str:
-    """The text in a message or a delta: a refusal is one, too."""
-    content = message.get("content")
-    parts = content if is_list(content) else [{"text": content}]
-    given = [part.get("text") for part in parts if is_object(part)]
-    texts = [text for text in given if isinstance(text, str)]
-    if isinstance(refusal := message.get("refusal"), str):
-        texts.append(refusal)
-    return "".join(texts)
 
 
 def images_in(message: JsonObject) -> list[JsonObject]:

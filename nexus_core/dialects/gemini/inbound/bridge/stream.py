@@ -12,17 +12,16 @@ from nexus_core.dialects.gemini.inbound.bridge.answer import (
     finish_reason,
     images_in,
     logprobs_of,
-    reasoning_in,
-    text_in,
     thought_part,
     usage_fields,
 )
 from nexus_core.dialects.gemini.inbound.bridge.config import shows_thoughts
 from nexus_core.dialects.gemini.inbound.errors import event_of, report_body
 from nexus_core.dialects.gemini.inbound.request import GeminiRequest
+from nexus_core.dialects.hub.chunk_bytes import TextFrame
+from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.envelope import dumped_fields
-from nexus_core.dialects.parsing import parse_json
-from nexus_core.dialects.sse import EventSplitter, read_event
+from nexus_core.dialects.hub.said import reasoning_in, text_in
 from nexus_core.errors import InvalidRequestError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
@@ -59,7 +58,8 @@ class GeminiStreamWriter:
         self._request = request
         self._model = model
         self._shows_thoughts = shows_thoughts(request.parsed)
-        self._events = EventSplitter()
+        self._chunks = ChunkReader()
+        self._frames: dict[bool, TextFrame] = {}  # of texts, and of thoughts
         self._candidates: dict[int, _Candidate] = {}
         self._text_bytes = 0
         self._held_chars = 0
@@ -70,11 +70,11 @@ class GeminiStreamWriter:
         Raises:
             ValueError: an event is too long, or the arguments of calls are.
         """
-        return b"".join(map(self._take, self._events.feed(lines)))
+        return b"".join(map(self._take, self._chunks.read(lines)))
 
     def end(self, usage: TokenUsage | None) -> bytes:
         """The end of a complete answer: the reasons, and the counts."""
-        made = [*map(self._take, self._events.finish())]
+        made = [*map(self._take, self._chunks.finish())]
         if usage is None:
             usage = estimated_usage(self._request, self._text_bytes)
         counts = usage_fields(usage)
@@ -91,21 +91,25 @@ class GeminiStreamWriter:
         """The error that the backend reported in the middle of its stream."""
         return event_of(report_body(report))
 
-    def _take(self, data: bytes) -> bytes:
-        """Write one event of the hub's; comments are left out, which Google's client can't read."""
-        event = read_event(data)
-        if event is None or event.data.startswith("[DONE]"):
+    def _take(self, said: Said) -> bytes:
+        """Write what the hub's stream said; comments are none for Google's client."""
+        if isinstance(said, Texts):
+            return self._say_all(said)
+        if said is Sign.OF_LIFE:
             return b""
-        try:
-            fields = parse_json(event.data, allows_nan=True)
-        except ValueError:
+        return b"".join([piece for choice in said for piece in self._choice(choice)])
+
+    def _say_all(self, texts: Texts) -> bytes:
+        """Pieces of one text or thought of the first candidate."""
+        self._text_bytes += texts.size
+        is_thought = texts.is_thinking
+        if is_thought and not self._shows_thoughts:
             return b""
-        choices = fields.get("choices") if is_object(fields) else None
-        made: list[bytes] = []
-        for choice in choices if is_list(choices) else ():
-            if is_object(choice):
-                made += self._choice(choice)
-        return b"".join(made)
+        if is_thought not in self._frames:
+            part = thought_part("") if is_thought else {"text": ""}
+            event = self._event([{"content": {"parts": [part], "role": "model"}, "index": 0}])
+            self._frames[is_thought] = TextFrame.of_bytes(event)
+        return texts.in_frame(self._frames[is_thought])
 
     def _choice(self, choice: JsonObject) -> list[bytes]:
         index = choice.get("index")

@@ -17,7 +17,7 @@ from nexus_core.observe.facts import LOG, Unit
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_core.observe.request_line import RequestLine, log_fields
 from nexus_core.types import CountMethod, PrivacyZone, RouteReason
-from nexus_tui.process.log_handlers import (
+from nexus_tui.process.logs.log_handlers import (
     FORMATS,
     JsonFormatter,
     PrettyFormatter,

@@ -11,8 +11,8 @@ from typing import TextIO
 
 import pytest
 
-from nexus_tui.process.log_handlers import StderrHandler
-from nexus_tui.process.unread import Outlet, is_read
+from nexus_tui.process.logs.log_handlers import StderrHandler
+from nexus_tui.process.logs.unread import Outlet, is_read
 
 Pipe = tuple[int, TextIO]
 
@@ -70,7 +70,7 @@ def test_the_end_waits_for_the_reader_for_a_moment_only(
 ) -> None:
     reading, stream = pipe
     handler = StderrHandler(stream, "json")
-    monkeypatch.setattr("nexus_tui.process.log_handlers._LAST_SECONDS", 0.01)
+    monkeypatch.setattr("nexus_tui.process.logs.log_handlers._LAST_SECONDS", 0.01)
     for _ in range(2_000):
         handler.handle(record("x" * 100))
 

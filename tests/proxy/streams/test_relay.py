@@ -7,7 +7,7 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import KeyCutter
 from nexus_core.providers.passed_stream import PassedStream
 from nexus_core.proxy.deadlines import Deadlines, Sweeper
-from nexus_core.proxy.relay import PREFACE_SECONDS, StreamRelay
+from nexus_core.proxy.streams.relay import PREFACE_SECONDS, StreamRelay
 from nexus_core.upstream.base import UpstreamProtocolError
 from tests.proxy.fakes import RecordingReply, ScriptedResponse, split_at
 from tests.waiting import hasten, pass_time, settled, turns

@@ -17,7 +17,7 @@ from typing import TextIO
 
 from nexus_core.observe.log_ring import MAX_TEXT, LogLine, LogRing, request_in, shortened
 from nexus_core.observe.request_line import LineHandler, RequestLine, panel_text, pretty_fields
-from nexus_tui.process.unread import Outlet
+from nexus_tui.process.logs.unread import Outlet
 from nexus_tui.text.escape import escaped
 
 FORMATS = ("pretty", "json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from nexus_core.dialects.base import Opening, OpeningState
 from nexus_core.observe.events import TokenUsage
@@ -11,7 +12,6 @@ from nexus_core.providers import Response
 from nexus_core.providers.base import AnswerStream, KeyCutter
 from nexus_core.proxy.deadlines import NEVER, Deadlines
 from nexus_core.proxy.judge.fault import Fault, judge_report
-from nexus_core.proxy.reply import Reply
 from nexus_core.upstream.base import UpstreamError, UpstreamProtocolError
 from nexus_core.upstream.decoding import GZIP, Inflated
 
@@ -21,6 +21,13 @@ PREFACE_SECONDS = 0.5
 _MAX_HELD_BYTES = 1024 * 1024  # before there is content
 _AFTER_DONE_SECONDS = 1.0  # for the rest of the last event
 _NO_EVENT = b":\n\r"  # how comments and blank lines begin, in any format
+
+
+class Sink(Protocol):
+    """Where a stream is sent: a reply, or what collects it."""
+
+    def send(self, data: bytes) -> None: ...
+    async def drain(self) -> None: ...
 
 
 class StreamFaultError(Exception):
@@ -106,7 +113,7 @@ class StreamRelay:
                 return None
         return b"".join(parts)
 
-    async def pass_on(self, reply: Reply, idle_timeout_seconds: float) -> None:
+    async def pass_on(self, reply: Sink, idle_timeout_seconds: float) -> None:
         """Send everything to the client, beginning with what was read up to the first content.
 
         Raises:
@@ -141,7 +148,7 @@ class StreamRelay:
         """Everything is here, whatever becomes of the connection."""
         return self._stream.is_ended or self._stream.report is not None
 
-    async def _pass_all(self, reply: Reply, idle_timeout_seconds: float) -> None:
+    async def _pass_all(self, reply: Sink, idle_timeout_seconds: float) -> None:
         """Until the end of the event that is the end mark, or of the stream."""
         stream, deadlines, read = self._stream, self._deadlines, self._read
         loop = asyncio.get_running_loop()

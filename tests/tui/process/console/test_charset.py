@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from nexus_tui.process.charset import fault_of_variable, in_reach, wants_ascii, write_ascii
+from nexus_tui.process.console.charset import fault_of_variable, in_reach, wants_ascii, write_ascii
 from tests.tui.process.test_cli import BACKEND, OFFLINE, run
 
 

@@ -1,0 +1,1 @@
+"""Where log lines go: to stderr or into memory, also if nobody reads."""
