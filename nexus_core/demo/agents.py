@@ -17,7 +17,7 @@ from nexus_core.types import JsonObject, is_object
 
 Turn: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 
-_MOST_ROUNDS = 6  # requests of one conversation
+_MOST_ROUNDS = 12  # requests of one conversation
 _SUBAGENT_SHARE = 0.5  # of the sessions
 _SUBAGENT_ROUNDS = 2
 _MAX_TOKENS = 4096
@@ -30,7 +30,7 @@ _SYSTEM: list[JsonObject] = [
     {"type": "text", "text": "You are a coding agent of the demo."},
     {"type": "text", "text": _GUIDE * 40, "cache_control": {"type": "ephemeral"}},
 ]
-_TASKS = (
+TASKS = (
     "The test of the queue fails now and then. Find out why.",
     "Add a --json flag to the list command, with a test.",
     "Rename Worker to Runner everywhere.",
@@ -116,11 +116,11 @@ class MessagesAgent:
         }
         main = _Conversation(CLAUDE, headers)
         has_subagent = random.random() < _SUBAGENT_SHARE
-        for number in range(random.randint(3, _MOST_ROUNDS)):
+        for number in range(random.randint(5, _MOST_ROUNDS)):
             if number == 1 and has_subagent:
                 name = {"x-claude-code-agent-id": f"{random.getrandbits(32):08x}"}
                 await self._rounds(_Conversation(HAIKU, headers | name), _LOOK_AROUND)
-            await self._round(main, random.choice(_TASKS))
+            await self._round(main, random.choice(TASKS))
 
     async def _rounds(self, talk: _Conversation, task: str) -> None:
         for _ in range(_SUBAGENT_ROUNDS):

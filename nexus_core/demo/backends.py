@@ -30,6 +30,7 @@ SMALL_CLOUD = "gpt-4o-mini"
 CLAUDE = "claude-sonnet-4-6"
 SMALL_CLAUDE = "claude-haiku-4-5"
 HAIKU = "claude-haiku-4-5-20251001"  # what subagents ask for; here a local model serves it
+CODEX = "gpt-5-codex"  # what the other agent asks for; the same one serves it
 GEMINI = "gemini-2.5-flash"
 NEW_GEMINI = "gemini-3-flash-preview"
 
@@ -38,6 +39,7 @@ ALIASES = {
     "gpt-3.5-turbo": SMALL_LOCAL,
     "secret-notes": LARGE_LOCAL,
     HAIKU: CODER,
+    CODEX: CODER,
 }
 FALLBACKS = {CODER: (LARGE_LOCAL,)}
 POLICIES = (PolicyConfig(model_pattern="secret-*", privacy=PrivacyZone.RESTRICTED),)

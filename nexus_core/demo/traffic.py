@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,6 +24,7 @@ from nexus_core.demo.backends import (
     SMALL_CLOUD,
     SMALL_LOCAL,
 )
+from nexus_core.demo.codex import ResponsesAgent
 
 _MAX_CONCURRENT = 16
 MEAN_PAUSE_SECONDS = 0.7  # between two requests
@@ -128,12 +129,13 @@ class _Crowd:
         self._seats = asyncio.Semaphore(_MAX_CONCURRENT)
 
     async def drive(self) -> None:
-        """Send requests for ever, a burst now and then, and work as an agent beside it."""
+        """Send requests for ever, a burst now and then, and work as agents beside it."""
         await self._wait_until_ready()
-        agent = MessagesAgent(self._client, self._random, self._agents_turn)
         count = 0
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(agent.work(), name="demo-agent")
+            for make in (MessagesAgent, ResponsesAgent):
+                agent = make(self._client, self._random, self._agents_turn)
+                tasks.create_task(agent.work(), name="demo-agent")
             while True:
                 count += 1
                 for kind in self._next(count):
@@ -142,7 +144,7 @@ class _Crowd:
                 await asyncio.sleep(self._pause())
 
     @asynccontextmanager
-    async def _agents_turn(self) -> AsyncIterator[None]:
+    async def _agents_turn(self) -> AsyncGenerator[None]:
         for _ in range(_AGENT_PAUSES):
             await asyncio.sleep(self._pause())
         async with self._seats:

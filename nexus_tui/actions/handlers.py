@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
@@ -48,8 +48,7 @@ class Program(AppContext, Protocol):
         """Paint every line anew."""
         ...
 
-    # As Textual declares it, but for more parameters.
-    def exit(self, *arguments: Any) -> None:
+    def exit(self) -> None:
         """Close the screen."""
         ...
 

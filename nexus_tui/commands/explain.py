@@ -20,6 +20,7 @@ from nexus_tui.commands.base.client import (
 )
 from nexus_tui.commands.base.errors import NoAnswerError
 from nexus_tui.commands.base.listener import who_answers
+from nexus_tui.commands.base.request_file import read_request_file
 from nexus_tui.commands.base.subcommands import Subcommands
 from nexus_tui.commands.base.target import add_target, local_url, run_with_config
 from nexus_tui.commands.base.watch import add_watch, show_blocks
@@ -58,7 +59,19 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--model", required=True, metavar="M", help="model or alias")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", metavar="M", help="model or alias")
+    what.add_argument(
+        "--request",
+        metavar="FILE",
+        help="a request of any API: a body, or what `nexus request ID --captured --json` prints; "
+        "- for stdin",
+    )
+    add(
+        "--endpoint",
+        metavar="PATH",
+        help="of the request's API, such as /v1/messages, where the file does not tell",
+    )
     add("--privacy", choices=("restricted", "open"), help="as X-Nexus-Privacy-Zone")
     add("--min-tier", choices=tuple("01234"), help="as X-Nexus-Min-Tier")
     add("--backend", type=_backend, metavar="NAME", help="as X-Nexus-Backend: only this backend")
@@ -89,6 +102,11 @@ class _Explaining:
     def __init__(self, options: argparse.Namespace, config: Config) -> None:
         self._options = options
         self._config = config
+        self._file = (
+            None
+            if options.request is None
+            else read_request_file(options.request, options.endpoint)
+        )
         self._said: set[str] = set()
         self._is_served = False
 
@@ -138,7 +156,7 @@ class _Explaining:
             answered(url, seconds),
             httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client,
         ):
-            return client.send(_request(client, self._options, self._config))
+            return client.send(self._request(client))
 
     async def _ask_in_process(self) -> httpx.Response:
         import httpx
@@ -158,7 +176,27 @@ class _Explaining:
             await gateway.health.first_round()
             self._tell_silent(gateway)
             async with httpx.AsyncClient(transport=transport, base_url=_IN_PROCESS) as client:
-                return await client.send(_request(client, self._options, config))
+                return await client.send(self._request(client))
+
+    def _request(self, client: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+        options, config, file = self._options, self._config, self._file
+        if file is None:
+            return _request(client, options, config)
+        headers = _with_key({"Content-Type": "application/json"}, config)
+        hints = {
+            "X-Nexus-Privacy-Zone": options.privacy,
+            "X-Nexus-Min-Tier": options.min_tier,
+            "X-Nexus-Backend": options.backend,
+            "X-Nexus-Flexible": "true" if options.flexible else None,
+        }
+        headers |= {name: value for name, value in hints.items() if value is not None}
+        return client.build_request(
+            "POST",
+            "/nexus/explain",
+            params={"endpoint": file.endpoint},
+            content=file.body,
+            headers=headers,
+        )
 
     def _tell_silent(self, gateway: Gateway) -> None:
         """One failed look makes no backend unhealthy: a Nexus that just started would try it."""
@@ -193,12 +231,15 @@ def _request(
     )
     demand = Demand(capabilities=frozenset({Capability.CHAT}))
     question = Question(model=options.model, hints=hints, demand=demand)
-    headers = {"Content-Type": "application/json"}
-    if (key := authorization(config)) is not None:
-        headers["Authorization"] = key
+    headers = _with_key({"Content-Type": "application/json"}, config)
     # As ASCII, so that an argument that is not valid Unicode is Nexus's to refuse.
     body = json.dumps(question_as_json(question))
     return client.build_request("POST", "/nexus/explain", content=body, headers=headers)
+
+
+def _with_key(headers: dict[str, str], config: Config) -> dict[str, str]:
+    key = authorization(config)
+    return headers if key is None else {**headers, "Authorization": key}
 
 
 # Showing ------------------------------------------------------------------------------------------

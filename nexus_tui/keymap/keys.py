@@ -232,7 +232,7 @@ class Keymap:
         words = dict(_HINT_WORDS.get(place, {}))
         if is_cut:
             words["panic"] = "REOPEN"
-        left_out = frozenset() if may_change else CHANGES
+        left_out = frozenset[str]() if may_change else CHANGES
         keys = [self._by_id[wanted] for wanted in _HINTS[place] if wanted not in left_out]
         return tuple([replace(key, hint=words.get(key.id, key.hint)) for key in keys])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -97,7 +97,7 @@ class TypedKeys:
         return state is True or (isinstance(state, Screen) and state not in self._app.screen_stack)
 
     @contextmanager
-    def acting(self) -> Iterator[None]:
+    def acting(self) -> Generator[None]:
         """What is typed meanwhile waits, until the action asks something or gives way."""
         task = asyncio.current_task()
         self._set(task, True)
@@ -108,19 +108,19 @@ class TypedKeys:
             self._changed.set()
 
     @contextmanager
-    def asking(self, dialog: Screen[Any]) -> Iterator[None]:
+    def asking(self, dialog: Screen[Any]) -> Generator[None]:
         """What is typed meanwhile is for the dialog, from when it is there until it is gone."""
         with self._meanwhile(dialog):
             yield
 
     @contextmanager
-    def giving_way(self) -> Iterator[None]:
+    def giving_way(self) -> Generator[None]:
         """What is typed meanwhile does not wait: this may take long, and opens nothing."""
         with self._meanwhile(False):
             yield
 
     @contextmanager
-    def _meanwhile(self, state: Screen[Any] | bool) -> Iterator[None]:
+    def _meanwhile(self, state: Screen[Any] | bool) -> Generator[None]:
         task = asyncio.current_task()
         if task not in self._actions:  # not of a key
             yield

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nexus_core.control.commands import SendRequest
-from nexus_core.dialects.inbound import CHAT_PATH, operation_at
+from nexus_core.dialects.inbound import CHAT_PATH, inbound_of, operation_at, place_of
 from nexus_core.dialects.request import Demand
+from nexus_core.errors import NexusError
 from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
@@ -38,6 +39,10 @@ class ExplainForm:
     flexible: bool = False
     endpoint: str = CHAT_PATH
     client: str | None = None  # whose budget counts; None: the operator's own request
+    # What a body that was kept asks for beyond that.
+    needs: frozenset[Capability] = frozenset()
+    max_tokens: int | None = None
+    choices: int = 1
 
     @classmethod
     def of_request(cls, row: RequestRecord) -> ExplainForm:
@@ -56,6 +61,26 @@ class ExplainForm:
         )
 
     @classmethod
+    def of_captured(cls, row: RequestRecord, body: bytes | None) -> ExplainForm:
+        """The same with what its body asks for, read as its own API reads it; None: not kept."""
+        form = cls.of_request(row)
+        known = inbound_of(form.place)
+        if body is None or known is None:
+            return form
+        try:
+            demand = known.dialect.read_request(known.operation, body).demand
+        except NexusError:  # what was refused for its body
+            return form
+        return replace(
+            form,
+            tokens=demand.prompt_tokens,
+            tools=Capability.TOOLS in demand.capabilities,
+            needs=demand.capabilities - {Capability.TOOLS},
+            max_tokens=demand.completion_limit,
+            choices=demand.choices,
+        )
+
+    @classmethod
     def of_body(cls, body: bytes, endpoint: str) -> ExplainForm:
         """Explain form of a request's body, a JSON object."""
         asked: dict[str, Any] = json.loads(body)
@@ -69,7 +94,7 @@ class ExplainForm:
 
     def question(self, usable: tuple[str, ...] = ()) -> Question:
         """As the core takes it."""
-        needs = {_NEEDS[operation_at(self.endpoint)]}
+        needs = {_NEEDS[operation_at(self.endpoint)], *self.needs}
         if self.tools:
             needs.add(Capability.TOOLS)
         return Question(
@@ -80,7 +105,12 @@ class ExplainForm:
                 backend=self.pin,
                 flexible=self.flexible,
             ),
-            demand=Demand(capabilities=frozenset(needs), prompt_tokens=self.tokens),
+            demand=Demand(
+                capabilities=frozenset(needs),
+                prompt_tokens=self.tokens,
+                completion_limit=self.max_tokens,
+                choices=self.choices,
+            ),
             client=self.client,
             usable=usable,
         )
@@ -96,11 +126,16 @@ class ExplainForm:
             endpoint=self.endpoint,
         )
 
+    @property
+    def place(self) -> str:
+        """Where that request is sent: the endpoint, with the model's name if it has it."""
+        return place_of(self.endpoint, self.model, is_streaming=self.stream)
+
     def request(self) -> SendRequest:
         """That request, to be sent."""
         return SendRequest(
             body=json.dumps(self.body).encode(),
-            endpoint=self.endpoint,
+            endpoint=self.place,
             zone=self._zone,
             min_tier=self.min_tier,
             backend=self.pin,

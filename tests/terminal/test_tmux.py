@@ -134,6 +134,23 @@ def quit_by_key(pane: Pane) -> None:
         pane.keys("Enter")
 
 
+def test_keys_of_one_burst_reach_what_those_before_them_open(pane: Pane) -> None:
+    pane.keys("?/panic")
+    pane.wait_for(
+        lambda screen: "Cut the open zone at once" in screen and "Redraw the screen" not in screen,
+        "what the help says of panic",
+    )
+
+    pane.keys("Escape")
+    pane.keys("Escape")
+    pane.wait_for(lambda screen: "Cut the open zone" not in screen, "end of the help")
+    pane.keys("2so/zone:open", "Enter", ":theme nexus-light", "Enter")
+
+    pane.shows("sorted by total")
+    pane.shows("filter: zone:open")
+    pane.shows("theme nexus-light")
+
+
 def test_q_ends_the_dashboard_and_gives_the_terminal_back(pane: Pane) -> None:
     assert pane.flags() == ("1", "1")
 

@@ -83,7 +83,7 @@ class RequestActions:
     async def _keep_learning(self, row: RequestRecord) -> None:
         source, detail = self._context.source, self._requests.detail
         kept = await source.captured(row.request_id)
-        form = ExplainForm.of_request(row)
+        form = ExplainForm.of_captured(row, None if kept is None else kept.body)
         now = None if row.refused is not None else await self._sending.explained(form)
         is_live = row.is_live
         detail.know(row, kept, now)
@@ -96,8 +96,10 @@ class RequestActions:
 
     async def _explain(self) -> None:
         row = self.selected() if self._context.tab in (self._dashboard, self._requests) else None
-        form = form_to_send(row) if row is not None and row.refused is None else ExplainForm()
-        context = self._context
+        context, form = self._context, ExplainForm()
+        if row is not None and row.refused is None:
+            kept = await context.source.captured(row.request_id)
+            form = form_to_send(row, None if kept is None else kept.body)
         while True:
             screen = ExplainScreen(context.source, self._keymap, form, self._clip.put, self._alarms)
             wanted = await context.ask(screen)

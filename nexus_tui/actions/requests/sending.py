@@ -56,6 +56,10 @@ class Sending:
         return await self._context.ask(question) or False
 
 
-def form_to_send(row: RequestRecord) -> ExplainForm:
-    """The explain form of a replay: the request without its client, whose budget does not apply."""
-    return replace(ExplainForm.of_request(row), client=None)
+def form_to_send(row: RequestRecord, body: bytes | None = None) -> ExplainForm:
+    """The explain form of a replay: the request without its client, whose budget does not apply.
+
+    Args:
+        body: as it was kept; None: it was not.
+    """
+    return replace(ExplainForm.of_captured(row, body), client=None)

@@ -24,6 +24,8 @@ CLOUD = (
     '[[backends]]\nname = "c"\nurl = "http://127.0.0.1:9"\ntype = "openai"\n'
     'api_key_env = "C_KEY"\nmodels = ["gpt"]\n'
 )
+ALIAS = '[routing.aliases]\n"claude-*" = "m"\n'
+DATA = Path(__file__).parents[2] / "data"
 NO_PORT = ("--port", "0")  # nobody can be found there
 
 
@@ -88,6 +90,23 @@ def test_a_running_nexus_is_asked(tmp_path: Path) -> None:
     assert by_url.stderr == before.stderr == after.stderr == ""
     assert "← chosen, capability-match" in by_url.stdout
     assert by_url.returncode == 0
+
+
+def test_a_recorded_request_is_explained_as_one_of_its_own_api(tmp_path: Path) -> None:
+    recording = str(DATA / "claude_code" / "03-turn-2-tool-results.json")
+    with running(tmp_path, OFFLINE + BACKEND + ALIAS) as url:
+        told = run(tmp_path, "explain", "--request", recording, "--url", url)
+        pinned = run(tmp_path, "explain", "--request", recording, "--backend", "a", "--url", url)
+        wrong = run(
+            tmp_path, "explain", "--request", recording, "--endpoint", "/v1/nothing", "--url", url
+        )
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "tools" in told.stdout
+    assert "claude-opus-4-8 → m" in told.stdout
+    assert "pinned to a" in pinned.stdout
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "/v1/messages" in wrong.stderr
 
 
 def test_the_admin_key_of_the_configuration_is_used(tmp_path: Path) -> None:

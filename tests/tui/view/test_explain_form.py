@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,25 @@ def test_a_tier_that_is_none_is_not_asked_for(tier: str) -> None:
     row = received(headers=(("X-Nexus-Min-Tier", tier),))
 
     assert ExplainForm.of_request(row).min_tier is None
+
+
+_RECORDED = Path(__file__).parents[2] / "data" / "claude_code" / "03-turn-2-tool-results.json"
+
+
+def test_a_body_that_was_kept_is_asked_about_as_its_own_api_reads_it() -> None:
+    body = json.dumps(json.loads(_RECORDED.read_text("utf-8"))["body"]).encode()
+    row = received("/v1/messages")
+
+    question = ExplainForm.of_captured(row, body).question()
+
+    assert Capability.TOOLS in question.demand.capabilities
+    assert question.demand.completion_limit == 64_000
+    assert question.demand.prompt_tokens not in (0, row.body_bytes // 4)
+    assert question.hints.zone is PrivacyZone.RESTRICTED
+
+
+@pytest.mark.parametrize("body", [None, b"{}", b"no JSON"])
+def test_without_a_body_that_can_be_read_its_size_has_to_do(body: bytes | None) -> None:
+    row = received("/v1/messages")
+
+    assert ExplainForm.of_captured(row, body) == ExplainForm.of_request(row)
