@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nexus_core.api.asgi.encoding import as_utf8
 from nexus_core.api.asgi.messages import RawHeaders
 from nexus_core.api.headers import masked_headers, read_hints
@@ -13,8 +15,11 @@ from nexus_core.dialects.request import of_session, with_headers
 from nexus_core.gateway import Gateway
 from nexus_core.observe.origin.origin import read_origin
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.types import DialectName
+
+if TYPE_CHECKING:
+    from nexus_core.keys.held import HeldKey
 
 
 class Completions:
@@ -73,16 +78,31 @@ class Completions:
 
             envelope = tagged(self._gateway, envelope)
         hints = read_hints(arrival.headers, self._gateway.registry.names)
-        routing = self._gateway.live.config.routing
+        key = arrival.caller.key
         return ProxyRequest(
             envelope=envelope,
             dialect=dialect,
-            need=read_requirements(envelope.model, hints, routing),
+            need=read_need(self._gateway, envelope.model, hints, key),
             client=arrival.caller.name,
             headers=masked_headers(arrival.headers),
             received=arrival.received,
             origin=origin,
+            permit=None if key is None else key.permit(),
         )
+
+
+def read_need(
+    gateway: Gateway, model: str, hints: RoutingHints, key: HeldKey | None
+) -> Requirements:
+    """Requirements of a request: by its model and hints, and by what its key may use.
+
+    Raises:
+        ModelNotAllowedError: the key may not use the model.
+    """
+    routing = gateway.live.config.routing
+    if key is None:
+        return read_requirements(model, hints, routing)
+    return key.allowed(read_requirements(model, key.hints(hints), routing))
 
 
 def format_headers(headers: RawHeaders, dialect: Dialect) -> tuple[tuple[str, str], ...]:
