@@ -87,6 +87,7 @@ ELSEWHERE = {
     "nexus_core/dialects/openai_responses/reader.py": "scenarios/test_responses_passed.py",
     "nexus_core/dialects/openai_responses/request.py": "dialects/openai_responses/test_inbound.py",
     "nexus_core/dialects/reading/prefixes.py": "dialects/openai_chat/test_demand.py",
+    "nexus_core/routing/stored.py": "scenarios/test_responses_passed.py",
     "nexus_core/providers/prepared.py": "providers/test_agents.py",
     "nexus_core/providers/rewritten_stream.py": "scenarios/test_messages.py",
     "nexus_core/dialects/anthropic/blocks.py": "providers/test_translated_stream.py",

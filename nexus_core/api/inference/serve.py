@@ -14,6 +14,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.observe.origin.origin import read_origin
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.stored import check_stored
 from nexus_core.types import DialectName
 
 
@@ -74,10 +75,13 @@ class Completions:
             envelope = tagged(self._gateway, envelope)
         hints = read_hints(arrival.headers, self._gateway.registry.names)
         routing = self._gateway.live.config.routing
+        need = read_requirements(envelope.model, hints, routing)
+        if envelope.demand.places:  # few ask for anything particular
+            check_stored(need, envelope.demand, self._gateway.registry.snapshots())
         return ProxyRequest(
             envelope=envelope,
             dialect=dialect,
-            need=read_requirements(envelope.model, hints, routing),
+            need=need,
             client=arrival.caller.name,
             headers=masked_headers(arrival.headers),
             received=arrival.received,
