@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nexus_core.control.commands import SendRequest
-from nexus_core.dialects.inbound import CHAT_PATH, INBOUND, operation_at
+from nexus_core.dialects.inbound import CHAT_PATH, inbound_at, operation_at
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import NexusError
 from nexus_core.observe.record import RequestRecord
@@ -64,7 +64,7 @@ class ExplainForm:
     def of_captured(cls, row: RequestRecord, body: bytes | None) -> ExplainForm:
         """The same with what its body asks for, read as its own API reads it; None: not kept."""
         form = cls.of_request(row)
-        known = INBOUND.get(form.endpoint)
+        known = inbound_at(form.endpoint.replace("{model}", row.asked_model))
         if body is None or known is None:
             return form
         try:
