@@ -137,6 +137,7 @@ class Capability(StrEnum):
     # What only Google's API has: tools that run there, files and caches kept there, drawn answers.
     GOOGLE_FEATURES = "google_features"
     STORED_RESPONSES = "stored_responses"  # what OpenAI keeps of earlier answers
+    OLLAMA_FIELDS = "ollama_fields"  # that no other server takes: a template, a context as tokens
 
 
 class CountMethod(StrEnum):

@@ -97,6 +97,18 @@ def _wants_websocket(scope: Scope) -> bool:
     return any(name in _WEBSOCKET_HEADERS for name, _ in scope["headers"])
 
 
+# At "/" clients look whether it is there; those of Ollama read what its server says.
+_LOOKING = frozenset({"GET", "HEAD"})
+_TEXT_TYPE = (b"content-type", b"text/plain; charset=utf-8")
+
+
+def _home(scope: Scope) -> bytes:
+    if scope["method"] == "HEAD":
+        return b""
+    is_browser = "text/html" in (header(scope, b"accept") or "")
+    return b"Nexus is running; /docs lists its paths" if is_browser else b"Ollama is running"
+
+
 class FrontDoor:
     """The ASGI application: authentication, then inference requests, then FastAPI."""
 
@@ -176,9 +188,9 @@ class FrontDoor:
         await send_whole(outgoing, refusal.status, error_headers(refusal), body)
 
     async def _serve_other(self, scope: Scope, incoming: Incoming, outgoing: Outgoing) -> None:
-        if scope["path"] == "/" and scope["method"] == "HEAD":  # clients look whether it is there
+        if scope["path"] == "/" and scope["method"] in _LOOKING:
             await pass_over_body(scope, incoming, self.max_body_bytes)
-            await send_whole(outgoing, 200, [], b"")
+            await send_whole(outgoing, 200, [_TEXT_TYPE], _home(scope))
             return
         answer = _ASKED_OFTEN.get(scope["path"]) if scope["method"] == "GET" else None
         if answer is not None:

@@ -59,6 +59,7 @@ class BackendType(StrEnum):
         ProviderSpec(
             title="Ollama",
             port=11434,
+            apis=frozenset({DialectName.OLLAMA}),
             first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
             dialects=_EVERYTHING,
             models_paths=("/v1/models", "/api/tags"),

@@ -30,6 +30,8 @@ _CAPABILITIES = {
 _OF_ONE_FORMAT = {
     Capability.PROVIDER_TOOLS: DialectName.ANTHROPIC,
     Capability.GOOGLE_FEATURES: DialectName.GEMINI,
+    Capability.STORED_RESPONSES: DialectName.RESPONSES,
+    Capability.OLLAMA_FIELDS: DialectName.OLLAMA,
 }
 
 
@@ -91,7 +93,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         missing = (
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
-        others = {what for what, dialect in _OF_ONE_FORMAT.items() if dialect is not self.dialect}
-        if DialectName.RESPONSES not in self.apis:
-            others.add(Capability.STORED_RESPONSES)
+        spoken = {self.dialect, *self.apis}
+        others = {what for what, dialect in _OF_ONE_FORMAT.items() if dialect not in spoken}
         return self.also_lacks.union(missing, others)

@@ -21,7 +21,7 @@ from nexus_core.observe.events import (
 )
 from nexus_core.observe.operation_stats import OperationStats
 from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
-from nexus_core.types import Cost, CountMethod, PrivacyZone, RouteReason
+from nexus_core.types import API_NAMES, Cost, CountMethod, DialectName, PrivacyZone, RouteReason
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 KeptHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]  # as on the wire, credentials masked
@@ -205,9 +205,9 @@ def as_bytes(headers: Iterable[tuple[str, str]]) -> KeptHeaders:
 def api_at(path: str) -> str:
     """The API of a path: `chat`, `messages`, …; `ollama` and `gemini` have more than one path."""
     if path.startswith("/api/"):
-        return "ollama"
+        return API_NAMES[DialectName.OLLAMA]
     if path.startswith("/v1beta/"):
-        return "gemini"
+        return API_NAMES[DialectName.GEMINI]
     _, _, after_version = path.strip("/").partition("/")
     return after_version.partition("/")[0]
 

@@ -145,8 +145,9 @@ def _never(decision: RouteDecision) -> NexusError | None:
 
 # Where a word for what is lacking would not say what to do.
 _WHY = {
+    Capability.OLLAMA_FIELDS: "only backends of type ollama take it, and none serves the model",
     Capability.STORED_RESPONSES: "Nexus keeps no responses, and no OpenAI backend serves the model;"
-    " send the whole conversation as input, and no store"
+    " send the whole conversation as input, and no store",
 }
 
 

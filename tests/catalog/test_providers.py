@@ -36,7 +36,7 @@ ROOT = Path(str(nexus_core.__file__)).parents[1]
 # types.py formats have names.
 NAMES_ITS_OWN = re.compile(
     r"nexus_core/(?:catalog/providers\.py|types\.py|dialects/.*|demo/.*"
-    r"|providers/(?:anthropic|google|local|details)\.py)"
+    r"|providers/(?:anthropic|google|local|details)\.py|observe/origin/programs\.py)"
 )
 
 
@@ -114,6 +114,7 @@ def test_the_url_of_a_row_is_a_base_as_vendors_print_them(kind: BackendType) -> 
 
 def test_what_a_row_lacks_is_what_it_cannot_be_asked() -> None:
     others = {Capability.PROVIDER_TOOLS, Capability.GOOGLE_FEATURES}  # of one format each
+    others |= {Capability.OLLAMA_FIELDS}
     assert BackendType.OPENAI.lacks == others
     others |= {Capability.STORED_RESPONSES}  # at OpenAI
     assert BackendType.GROQ.lacks == {Capability.COMPLETIONS, Capability.EMBEDDINGS} | others
@@ -127,6 +128,7 @@ def test_what_a_row_lacks_is_what_it_cannot_be_asked() -> None:
         Capability.EMBEDDINGS,
         Capability.AUDIO,
         Capability.STORED_RESPONSES,
+        Capability.OLLAMA_FIELDS,
     }
 
 

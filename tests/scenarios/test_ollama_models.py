@@ -9,6 +9,7 @@ import ollama
 import pytest
 
 from nexus_core.config.schema import RoutingConfig
+from tests.contract.bodies import ANSWER
 from tests.contract.scripted_upstream import answers, hang
 from tests.scenarios.messages import claude, local, openai
 from tests.scenarios.nexus import RESTRICTED, running, upstreams
@@ -162,6 +163,33 @@ async def test_other_paths_and_methods_are_refused_in_ollamas_form() -> None:
     assert (unknown.status_code, wrong.status_code, probe.status_code) == (404, 405, 200)
     assert isinstance(unknown.json()["error"], str)
     assert isinstance(wrong.json()["error"], str)
+
+
+@pytest.mark.parametrize(("served", "asked"), [("m", "m:latest"), ("m:latest", "m")])
+async def test_a_name_without_a_tag_means_the_latest(served: str, asked: str) -> None:
+    async with (
+        upstreams(answers(ANSWER)) as (up,),
+        running(local(up.url, models={served: "real"})) as nexus,
+        client(nexus) as sdk,
+    ):
+        shown = await sdk.show(asked)
+        answer = await sdk.chat(asked, SHORT["messages"])
+        pulled = await sdk.pull(asked)
+
+    assert shown.capabilities == ["completion", "vision", "tools"]
+    assert (answer.model, pulled.status) == (asked, "success")
+    assert json.loads(up.last.body)["model"] == "real"
+
+
+async def test_clients_that_look_at_the_root_find_an_ollama_and_people_find_nexus() -> None:
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
+        client = await nexus.http.get("/")
+        browser = await nexus.http.get("/", headers={"Accept": "text/html,*/*"})
+        posted = await nexus.http.post("/", json={})
+
+    assert (client.status_code, client.text) == (200, "Ollama is running")
+    assert browser.text.startswith("Nexus is running")
+    assert posted.status_code == 404
 
 
 async def test_a_restricted_chat_never_leaves() -> None:

@@ -264,3 +264,16 @@ async def test_pulling_names_the_machine_to_do_it_on() -> None:
         f"Nexus does not keep models; on the machine of backend ollama-gpu ({up.url}) "
         "run: ollama pull qwen3:8b"
     )
+
+
+async def test_what_only_ollama_takes_goes_to_an_ollama() -> None:
+    told = {"model": "m", "created_at": "x", "response": "Hi", "done": True, **COUNTS}
+    async with (
+        upstreams(hang, answers(told)) as (gpu, up),
+        running(local(gpu.url, priority=90), native(up.url, priority=10)) as nexus,
+    ):
+        body = {"model": "m", "prompt": "x", "template": "t", "stream": False}
+        answer = await ask(nexus, GENERATE, body)
+
+    assert answer.json()["response"] == "Hi"
+    assert gpu.received == []

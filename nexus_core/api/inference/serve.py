@@ -36,7 +36,7 @@ class Completions:
         try:
             request = self._read(arrival, body)
             if request.envelope.dialect is DialectName.OLLAMA:
-                from nexus_core.api.ollama.probe import own_answer
+                from nexus_core.api.ollama.arrive import own_answer
 
                 if (answer := own_answer(self._gateway, request)) is not None:
                     reply.tell(answer)
@@ -68,6 +68,10 @@ class Completions:
         origin = read_origin(arrival.headers)
         if origin.session is not None:
             envelope = of_session(envelope, origin.session)
+        if envelope.dialect is DialectName.OLLAMA:
+            from nexus_core.api.ollama.arrive import tagged
+
+            envelope = tagged(self._gateway, envelope)
         hints = read_hints(arrival.headers, self._gateway.registry.names)
         routing = self._gateway.live.config.routing
         return ProxyRequest(

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from nexus_core.api.ollama.arrive import served_name
 from nexus_core.api.ollama.ask import ask_lists, ask_show, ollama_agents
 from nexus_core.api.ollama.entries import (
     entry_of,
@@ -25,7 +26,7 @@ from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reading.body import checked_model
 from nexus_core.errors import InvalidRequestError, ModelNotFoundError, NexusError
 from nexus_core.gateway import Gateway
-from nexus_core.types import JsonObject, is_object
+from nexus_core.types import DialectName, JsonObject, is_object
 
 # Of the API that is spoken here. Clients ask for at least: VS Code 0.6.4, Codex 0.13.4 (for
 # /v1/responses), Claude Code 0.14 (for /v1/messages).
@@ -49,7 +50,7 @@ class ManagedElsewhereError(NexusError):
 
 def create_router(gateway: Gateway) -> APIRouter:
     """The routes."""
-    router = APIRouter(prefix="/api", tags=["ollama"])
+    router = APIRouter(prefix="/api", tags=["inference"])
 
     @router.get("/version")
     async def ollama_version() -> dict[str, str]:
@@ -86,7 +87,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def ollama_show(request: Request) -> dict[str, Any]:
         """Details of a model: capabilities, and the context length that is loaded."""
         fields = _fields(await request.body())
-        name = _name_in(fields)
+        name = served_name(gateway, _name_in(fields))
         aliases = gateway.config.routing.aliases
         places = places_of(name, gateway.registry.snapshots(), aliases)
         if not places:
@@ -102,7 +103,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def ollama_pull(request: Request) -> Response:
         """Success for a model that is served here; else how to pull it on a backend's machine."""
         fields = _fields(await request.body())
-        name = _name_in(fields)
+        name = served_name(gateway, _name_in(fields))
         if not places_of(name, gateway.registry.snapshots(), gateway.config.routing.aliases):
             raise ManagedElsewhereError(_how(gateway, "pull", name))
         is_whole = fields.get("stream") is False
@@ -183,7 +184,7 @@ def _how(gateway: Gateway, command: str, arguments: str) -> str:
     words = " ".join(_plain(one) if not one.startswith("-") else one for one in arguments.split())
     agents = ollama_agents(gateway)
     for backend in gateway.registry.snapshots():
-        if backend.name in agents:
+        if DialectName.OLLAMA in backend.type.spec.apis or backend.name in agents:
             return (
                 f"Nexus does not keep models; on the machine of backend {backend.name} "
                 f"({backend.url}) run: ollama {command} {words}"

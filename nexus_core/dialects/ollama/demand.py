@@ -13,6 +13,9 @@ from nexus_core.dialects.request import Demand
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Capability, JsonObject, JsonValue, Operation, is_list, is_object
 
+# Fields whose loss would change the answer, and that only Ollama takes.
+ONLY_OLLAMA = ("template", "context", "width", "height", "steps")
+
 
 def chat_demand(fields: JsonObject) -> Demand:
     """Validate the conversation, and read what it asks of model and backend.
@@ -50,6 +53,7 @@ def generate_demand(fields: JsonObject, operation: Operation) -> Demand:
     walk.message({"content": fields.get("system")}, "system", "")
     prompt = f"{fields.get('prompt') or ''}{fields.get('suffix') or ''}"
     walk.message({"content": prompt, "images": fields.get("images")}, "user", "")
+    walk.only_ollama()
     is_chat = operation is Operation.CHAT
     return walk.demand({Capability.CHAT if is_chat else Capability.COMPLETIONS})
 
@@ -92,6 +96,12 @@ class _Walk:
             self._prefixes.take(str(image))
         self._messages += 1
         self._prefixes.add(role)
+
+    def only_ollama(self) -> None:
+        """Note the first field that no other server takes."""
+        given = next((name for name in ONLY_OLLAMA if self._fields.get(name)), None)
+        if given is not None:
+            self._places[Capability.OLLAMA_FIELDS] = given
 
     def demand(self, wanted: set[Capability]) -> Demand:
         """Everything together, with the tools, the format and the limit."""

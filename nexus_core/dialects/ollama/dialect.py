@@ -71,6 +71,10 @@ class OllamaDialect:
 
         return read_prompt(request)
 
+    def ping(self, request: Request) -> bytes:
+        """Nothing: there are no comments, and a line more would be an answer."""
+        return b""
+
     def write_passed(self, request: Request, model: str) -> bytes:
         """The body for a server that speaks this format: with its name of the model."""
         return rename_model(request, model)
@@ -94,10 +98,6 @@ class OllamaDialect:
     def as_stream(self, request: Request, body: bytes) -> bytes:
         """A whole answer is a stream of one line."""
         return body.strip() + b"\n"
-
-    def ping(self, request: Request) -> bytes:
-        """Nothing: a line more would be an answer."""
-        return b""
 
     def read_stream(
         self, request: Request, clean: Callable[[str], str], *, hides_usage: bool

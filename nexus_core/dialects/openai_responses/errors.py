@@ -24,6 +24,7 @@ from nexus_core.errors import (
     PrivacyConstraintError,
     ServiceUnavailableError,
     UnsupportedFieldsError,
+    UpstreamFailedError,
 )
 from nexus_core.types import JsonObject, is_object
 
@@ -175,6 +176,8 @@ def error_event_after(error: NexusError, request_id: str, first: bytes, last: by
 def _code_in_stream(error: NexusError) -> str:
     if isinstance(error, ContextLengthError | BudgetExceededError):
         return _code_of(error)
+    if isinstance(error, UpstreamFailedError):  # perhaps with a backend's own words and status
+        return _failure_code(error.code, error.message, error.status)
     status = status_of(error)
     if status in (429, 503):
         return OVERLOADED if status == 503 else "rate_limit_exceeded"

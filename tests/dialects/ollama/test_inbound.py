@@ -25,6 +25,7 @@ from nexus_core.dialects.ollama.dialect import (
 from nexus_core.dialects.ollama.request import is_probe, unloads
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Capability, Operation
+from tests.contract.bodies import FIRST, HELLO
 from tests.dialects.anthropic.test_inbound import ANYTHING, mutated
 from tests.scenarios.messages import THINKING_AND_CALLS
 
@@ -193,3 +194,16 @@ def test_the_model_is_renamed_wherever_it_stands() -> None:
     assert request.model == "m"
     assert CHAT.write_passed(request, "llama3:8b") == body.replace(b'"\\u006d"', b'"llama3:8b"')
     assert CHAT.write_passed(request, "m") == body
+
+
+def test_durations_are_those_of_the_prompt_and_of_the_answer() -> None:
+    body = {**BODIES[CHAT.path], "stream": True}
+    request = CHAT.read_request(Operation.CHAT, json.dumps(body).encode())
+    clock = iter(range(0, 1000, 10))
+    writer = OllamaWriter(request, Timer(now=lambda: 0.0, ticks=lambda: next(clock))).stream()
+
+    writer.write(FIRST + HELLO)
+    last = json.loads(writer.end(None).splitlines()[-1])
+
+    assert last["prompt_eval_duration"] == 10
+    assert last["eval_duration"] == last["total_duration"] - 10 == 10

@@ -64,6 +64,24 @@ def test_each_error_says_whether_a_retry_may_help(
     assert event["response"]["id"] == "resp_r1"
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        ('backend "gpu": prompt is too long: 9 tokens > 8 maximum', 400, "context_length_exceeded"),
+        ('backend "a": Please try again in 3s.', 429, "rate_limit_exceeded"),
+        ('backend "a": the image is broken', 400, "invalid_prompt"),
+        ('backend "a": no data for 9 s', 504, "server_error"),
+    ],
+)
+def test_a_backends_error_in_a_stream_that_has_begun_keeps_its_meaning(
+    words: str, status: int, code: str
+) -> None:
+    event = error_event_after(UpstreamFailedError(words, status=status), "r1", b"", b"")
+
+    told = json.loads(event.partition(b"data: ")[2])["response"]["error"]
+    assert told == {"code": code, "message": words}
+
+
 def test_the_event_goes_on_where_the_stream_broke_off() -> None:
     first = b': ping\n\ndata: {"sequence_number":0,"response":{"id":"resp_a","model":"m"}}\n\n'
     last = b'data: {"sequence_number": 17, "delta": "\\"sequence_number\\": 99"}\n\n'

@@ -60,7 +60,7 @@ class LineWriter:
         self._began = began
         self._first: int | None = None  # when the first content came
         self._chunks = ChunkReader()
-        self._head = b'{"model":' + dumped(request.model) + b',"created_at":"'
+        self._head = b'{"model":' + dumped(request.parsed["model"]) + b',"created_at":"'
         self._with_thinking = wants_thinking(request)
         self._calls: list[_Call] = []
         self._held_chars = self._text_bytes = 0
@@ -121,6 +121,8 @@ class LineWriter:
                 return b""
             piece.get("message", piece)["thinking"] = ""
         self._text_bytes += texts.size
+        if self._first is None:
+            self._first = self._ticks()
         return texts.in_frame(TextFrame.of_bytes(self._line(piece, is_done=False)))
 
     def _choice(self, choice: JsonObject) -> bytes:

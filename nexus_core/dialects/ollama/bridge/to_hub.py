@@ -11,6 +11,7 @@ from nexus_core.dialects.ollama.bridge.conversation import (
     read_tools,
 )
 from nexus_core.dialects.ollama.bridge.options import read_options
+from nexus_core.dialects.ollama.demand import ONLY_OLLAMA
 from nexus_core.dialects.ollama.dialect import CHAT, EMBED, GENERATE
 from nexus_core.dialects.ollama.request import is_probe
 from nexus_core.dialects.request import Request
@@ -21,8 +22,6 @@ from nexus_core.types import JsonObject, Operation, PromptParts, is_object
 _SILENT = frozenset({"model", "stream", "keep_alive", "options"})
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "max": "high"}
 _ONLY_OLLAMA = "only Ollama backends take it; route this model to one, or leave it out"
-# Fields whose loss would change the answer.
-_REFUSED = ("template", "context", "width", "height", "steps")
 
 
 def to_hub(request: Request, target: HubTarget) -> HubRequest:
@@ -74,7 +73,7 @@ def _chat(request: Request, dropped: list[str]) -> JsonObject:
     else:
         hub["messages"] = read_prompt_messages(fields)
         known = {"prompt", "system", "images", "suffix", "raw"}
-    known |= {"format", "think", "logprobs", "top_logprobs", *_REFUSED}
+    known |= {"format", "think", "logprobs", "top_logprobs", *ONLY_OLLAMA}
     _drop(fields, known, dropped)
     hub |= _format(fields) | _effort(fields)
     if fields.get("logprobs") is True:
@@ -103,7 +102,7 @@ def _completion(fields: JsonObject, target: HubTarget, dropped: list[str]) -> Js
             raise InvalidRequestError(f"format: with raw or suffix {_ONLY_OLLAMA}", param="format")
         hub |= made
     known = {"prompt", "system", "suffix", "raw", "images", "format"}
-    _drop(fields, known | {"logprobs", "top_logprobs", *_REFUSED}, dropped)
+    _drop(fields, known | {"logprobs", "top_logprobs", *ONLY_OLLAMA}, dropped)
     return hub
 
 
@@ -122,7 +121,7 @@ def _embeddings(request: Request, dropped: list[str]) -> JsonObject:
 
 
 def _refuse(fields: JsonObject) -> None:
-    given = [name for name in _REFUSED if fields.get(name)]
+    given = [name for name in ONLY_OLLAMA if fields.get(name)]
     if given:
         raise InvalidRequestError(f"{', '.join(given)}: {_ONLY_OLLAMA}", param=given[0])
 

@@ -83,7 +83,7 @@ class OllamaWriter:
             usage = estimated_usage(request, len(dumped(made)))
         taken = self._timer.ticks() - self._began
         return {
-            "model": request.model,
+            "model": request.parsed["model"],  # as the client named it
             "created_at": stamp(self._timer.now()),
             **made,
             "done": True,
@@ -105,7 +105,7 @@ class OllamaWriter:
             return {"embedding": found[0]}
         tokens = self._request.demand.prompt_tokens if usage is None else usage.prompt_tokens
         return {
-            "model": self._request.model,
+            "model": self._request.parsed["model"],
             "embeddings": found,
             "total_duration": self._timer.ticks() - self._began,
             "load_duration": 0,
