@@ -60,7 +60,7 @@ unit: $(READY)
 # Coding agents themselves, each for a turn with a tool on each kind of backend: some minutes.
 # Installs nothing; who is not on the PATH is skipped. PROGRAMS=DIR is a folder to look in first.
 PROGRAMS ?=
-test-programs: export PATH := $(PROGRAMS):$(PATH)
+test-programs: export PATH := $(if $(PROGRAMS),$(PROGRAMS):)$(PATH)
 test-programs: $(READY)
 	@command -v claude >/dev/null || echo "no claude: npm install -g @anthropic-ai/claude-code"
 	@command -v codex >/dev/null || echo "no codex: npm install -g @openai/codex"

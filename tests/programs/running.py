@@ -21,6 +21,7 @@ from tests.programs.machine import LIST, Machine
 SECONDS = 90
 
 KEY = "sk-backend-0123456789abcdef"
+CLIENT_KEY = "sk-client-0123456789abcdef"
 PROMPT = f"Read {LIST} and tell me what it says."
 
 PROGRAMS = {

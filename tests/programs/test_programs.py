@@ -14,13 +14,21 @@ import pytest
 
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.programs.machine import SAID, WORD, prepared
-from tests.programs.running import KEY, PROGRAMS, configure, installed, keep, run, upstream
+from tests.programs.running import (
+    CLIENT_KEY,
+    KEY,
+    PROGRAMS,
+    configure,
+    installed,
+    keep,
+    run,
+    upstream,
+)
 
 __all__ = ["upstream"]
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(180)]
 
-CLIENT_KEY = "sk-client-0123456789abcdef"
 BACKENDS = {"generic": "restricted", "anthropic": "open", "openai": "open", "google": "open"}
 
 

@@ -6,9 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.nexus_process import NexusProcess
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.programs.machine import prepared
-from tests.programs.running import KEY, PROGRAMS, configure, installed, keep, run, upstream
+from tests.programs.running import (
+    CLIENT_KEY,
+    KEY,
+    PROGRAMS,
+    configure,
+    installed,
+    keep,
+    run,
+    upstream,
+)
 
 __all__ = ["upstream"]
 
@@ -25,10 +35,18 @@ async def test_nothing_leaves_and_nothing_is_waited_for(
     installed(program)
     upstream.script = machine = prepared(tmp_path)
     config = configure(tmp_path, "openai", upstream.url)
-    words = ("run", program, "--config", str(config), "--port", "0", "--model", "m")
-    ask = (*words, "--privacy", "restricted", "--", *PROGRAMS[program])
+    nexus = NexusProcess(tmp_path)
+    keys = {"BACKEND_KEY": KEY, "NEXUS_API_KEYS": CLIENT_KEY, "NEXUS_ADMIN_KEY": f"{CLIENT_KEY}-2"}
+    await nexus.start(["--config", str(config)], keys)
+    words = ("run", program, "--url", nexus.url, "--model", "m", "--privacy", "restricted")
 
-    done = await run(tmp_path, *ask, seconds=SECONDS, BACKEND_KEY=KEY)
+    # Without the admin's key nobody can say beforehand that it will be refused.
+    done = await run(
+        tmp_path, *words, "--", *PROGRAMS[program], seconds=SECONDS, NEXUS_API_KEYS=CLIENT_KEY
+    )
+
+    nexus.terminate()
+    assert await nexus.wait() == 0
 
     keep(f"{program}-restricted", done, machine, tmp_path)
     assert upstream.received == []

@@ -148,7 +148,7 @@ class _Run:
     def _target(self, program: Program, rest: list[str], nexus: Beside) -> Target:
         """
         Raises:
-            NoAnswerError: it does not serve the model, or not this client.
+            NoAnswerError: it does not serve the model, not so restricted, or not this client.
             CannotRunError: the program can't send what was asked for.
         """
         from nexus_tui.commands.run import models as served
@@ -167,6 +167,8 @@ class _Run:
             if target.model is not None:
                 say(f"run: {program.title} asks for {target.model}, the only model here")
         if target.model is not None:
+            if target.headers and (why := served.refusal(nexus, self.config, target)) is not None:
+                raise NoAnswerError(why)
             target = replace(target, window=served.window_of(state, target.model))
         return replace(target, models=tuple(models.names())) if wants_list else target
 

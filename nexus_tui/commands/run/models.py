@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from nexus_core.types import is_list, is_object
-from nexus_tui.commands.base.client import answered, content_of, get_json, seconds_to_answer
+from nexus_tui.commands.base.client import (
+    answered,
+    authorization,
+    content_of,
+    get_json,
+    seconds_to_answer,
+)
 from nexus_tui.commands.base.errors import NoAnswerError, NotFoundError
 from nexus_tui.commands.run.beside import Beside
 from nexus_tui.commands.run.programs import Program
+from nexus_tui.commands.run.setup import TIER, ZONE, Target
 
 if TYPE_CHECKING:
     from nexus_core.config.schema import Config
@@ -122,6 +129,41 @@ def state_of(nexus: Beside, config: Config) -> Mapping[str, Any] | None:
     except NoAnswerError:
         return None
     return state if is_object(state) else None
+
+
+def refusal(nexus: Beside, config: Config, target: Target) -> str | None:
+    """Why a request like those of the program would be refused now; None where it would not be.
+
+    Also None where nobody can say: then the first answer tells.
+    """
+    import httpx
+
+    from nexus_core.control.question import question_as_json
+    from nexus_core.dialects.request import Demand
+    from nexus_core.routing.explain import Question
+    from nexus_core.routing.requirements import RoutingHints
+    from nexus_core.types import Capability, PrivacyZone
+
+    tier = target.headers.get(TIER)
+    hints = RoutingHints(
+        zone=PrivacyZone(target.headers.get(ZONE, PrivacyZone.OPEN)),
+        min_tier=None if tier is None else int(tier),
+    )
+    demand = Demand(capabilities=frozenset({Capability.CHAT, Capability.TOOLS}))
+    question = Question(model=target.model or "", hints=hints, demand=demand)
+    key, seconds = authorization(config), seconds_to_answer(config)
+    headers = {} if key is None else {"Authorization": key}
+    try:
+        with (
+            answered(nexus.url, seconds),
+            httpx.Client(base_url=nexus.url, timeout=seconds, trust_env=False) as client,
+        ):
+            asked = client.post("/nexus/explain", json=question_as_json(question), headers=headers)
+        told = content_of(asked, config)
+    except NoAnswerError:
+        return None
+    refused = told.get("refused") if is_object(told) else None
+    return str(refused.get("message")) if is_object(refused) else None
 
 
 def is_all_restricted(state: Mapping[str, Any] | None) -> bool:

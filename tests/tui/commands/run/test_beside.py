@@ -200,3 +200,29 @@ def test_sigterm_ends_both(tmp_path: Path, config: Path) -> None:
 
         assert process.wait(20) == 143
         wait_until(lambda: not answers(port))
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (("--privacy", "restricted"), "no restricted backend can serve 'm' now"),
+        (("--tier", "4"), "tier"),
+    ],
+)
+def test_what_no_backend_can_do_is_told_before_the_program_starts(
+    tmp_path: Path, option: tuple[str, str], told: str
+) -> None:
+    path = tmp_path / "test.toml"
+    cloud = backend_table("far", "http://127.0.0.1:9", ["m"], zone="open", tier=2)
+    path.write_text(config_text(cloud))
+    program = tmp_path / "claude"
+    program.write_text("#!/bin/sh\necho started\n")
+    program.chmod(0o700)
+    ask = ["run", "claude", "--config", str(path), "--port", "0", "--model", "m"]
+
+    refused = run(tmp_path, *ask, *option, PATH=f"{tmp_path}:/usr/bin:/bin")
+    served = run(tmp_path, *ask, "--tier", "2", PATH=f"{tmp_path}:/usr/bin:/bin")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert told in refused.stderr
+    assert (served.returncode, served.stdout) == (0, "started\n"), served.stderr

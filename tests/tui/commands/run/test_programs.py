@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,3 +170,31 @@ def test_a_model_may_be_chosen_by_the_programs_own_means(
     name: str, environ: dict[str, str], rest: list[str], chosen: str | None
 ) -> None:
     assert chosen_by_user(PROGRAMS[name], environ, rest) == chosen
+
+
+ASKED = """
+import json, anthropic, ollama, openai
+from google import genai
+print(json.dumps([
+    str(openai.OpenAI().base_url), openai.OpenAI().api_key,
+    str(anthropic.Anthropic().base_url), anthropic.Anthropic().api_key,
+    genai.Client()._api_client._http_options.base_url, genai.Client()._api_client.api_key,
+    str(ollama.Client()._client.base_url), ollama.Client()._client.headers["authorization"],
+]))
+"""
+
+
+def test_the_vendors_sdks_ask_here_with_the_key(tmp_path: Path) -> None:
+    setup = command(["python"]).prepare(Target(URL, KEY), {}, [])
+
+    done = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-W", "ignore", "-c", ASKED],
+        env=setup.environment({"HOME": str(tmp_path), "ANTHROPIC_AUTH_TOKEN": "sk-own"}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    urls, keys = (json.loads(done.stdout)[start::2] for start in (0, 1))
+    assert [url.rstrip("/") for url in urls] == [f"{URL}/v1", URL, URL, URL]
+    assert keys == [KEY, KEY, KEY, f"Bearer {KEY}"]
