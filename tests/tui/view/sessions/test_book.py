@@ -52,6 +52,12 @@ def test_a_session_is_the_sum_of_its_requests() -> None:
     assert (one.cost_nano_usd, one.is_estimated) == (2500, True)
 
 
+def test_a_model_is_named_with_what_served_it_last() -> None:
+    rows = [end(asked(), route_model="small"), end(asked(), route_model="large"), asked()]
+
+    assert booked(*rows)["3f2a"].model_names == "opus → large"
+
+
 def test_errors_and_unknown_prices_are_counted() -> None:
     failed = end(asked(), status=503, failed=True, backend=None, usage=None)
     unpriced = end(asked(), is_unpriced=True)
