@@ -1,7 +1,8 @@
 """What Nexus adds to each chunk of a stream, with 50 streams at once.
 
 An upstream that writes the time into every chunk, a plain relay of bytes, Nexus and the clients run
-in one process and one loop, so that all clocks are one. Each way in turn, round after round;
+in one process and one loop, so that all clocks are one. Each API of clients goes to a
+backend that speaks it and to one that does not. Each way in turn, round after round;
 "added" is against asking the upstream directly, and the ratio to what the plain relay adds.
 Run: python benchmarks/streams.py [seconds per round]
 """
@@ -23,6 +24,14 @@ from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, S
 from nexus_core.gateway import Gateway
 from nexus_core.types import PrivacyZone
 
+# Clients' APIs and types of backend: those where bytes pass, and those where they can't.
+PASSED = (
+    *(("chat", "vllm"), ("messages", "anthropic"), ("responses", "openai"), ("gemini", "google")),
+)
+TRANSLATED = (
+    *(("chat", "anthropic"), ("chat", "google"), ("messages", "vllm"), ("responses", "vllm")),
+    *(("ollama", "vllm"), ("gemini", "vllm"), ("messages", "google"), ("responses", "anthropic")),
+)
 STREAMS = 50
 CHUNKS_PER_SECOND = 50  # of each stream, as a quick model has it
 ROUNDS = 3
@@ -31,6 +40,27 @@ _TIME = re.compile(rb"t=([0-9.]+)!")
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 Event = Callable[[str], bytes]
+MESSAGES = [{"role": "user", "content": "hi"}]
+# Of each API that clients speak: its path and the body of a stream, of a model.
+REQUESTS: dict[str, Callable[[str], tuple[str, dict[str, object]]]] = {
+    "chat": lambda model: (
+        "/v1/chat/completions",
+        {"model": model, "stream": True, "messages": MESSAGES},
+    ),
+    "messages": lambda model: (
+        "/v1/messages",
+        {"model": model, "stream": True, "max_tokens": 100, "messages": MESSAGES},
+    ),
+    "responses": lambda model: (
+        "/v1/responses",
+        {"model": model, "stream": True, "input": "hi"},
+    ),
+    "ollama": lambda model: ("/api/chat", {"model": model, "messages": MESSAGES}),
+    "gemini": lambda model: (
+        f"/v1beta/models/{model}:streamGenerateContent?alt=sse",
+        {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+    ),
+}
 
 
 def openai_event(text: str) -> bytes:
@@ -55,6 +85,11 @@ def google_event(text: str, **more: object) -> bytes:
     return b"data: " + json.dumps(body).encode() + b"\r\n\r\n"
 
 
+def responses_event(text: str) -> bytes:
+    place: dict[str, object] = {"item_id": "m", "output_index": 0, "content_index": 0}
+    return named_event("response.output_text.delta", **place, delta=text, logprobs=[])
+
+
 # By the beginning of the path: what opens a stream, one chunk of it, what ends it.
 FORMATS: dict[bytes, tuple[bytes, Event, bytes]] = {
     b"/v1/chat": (
@@ -69,6 +104,11 @@ FORMATS: dict[bytes, tuple[bytes, Event, bytes]] = {
         named_event("content_block_stop", index=0)
         + named_event("message_delta", delta={"stop_reason": "end_turn"}, usage={})
         + named_event("message_stop"),
+    ),
+    b"/v1/responses": (
+        named_event("response.created", response={"id": "r", "output": []}),
+        responses_event,
+        named_event("response.completed", response={"id": "r", "status": "completed"}),
     ),
     b"/v1beta": (b"", google_event, google_event("", finishReason="STOP")),
 }
@@ -107,12 +147,10 @@ def framed(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-async def ask(port: int, path: str, milliseconds: list[float]) -> None:
+async def ask(port: int, api: str, model: str, milliseconds: list[float]) -> None:
     """One stream; the age of every chunk as it arrives."""
-    body = json.dumps(
-        {"model": path, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
-    ).encode()
-    target = path if path.startswith("/") else "/v1/chat/completions"
+    target, fields = REQUESTS[api](model)
+    body = json.dumps(fields).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -120,12 +158,14 @@ async def ask(port: int, path: str, milliseconds: list[float]) -> None:
     held = await reader.readuntil(b"\r\n\r\n")
     if not held.startswith(b"HTTP/1.1 200"):
         raise SystemExit((held + await reader.read()).decode())
-    held = b""
+    held, newest = b"", 0.0
     while data := await reader.read(65536):
         now, held = time.perf_counter(), held + data
         end = 0
         for found in _TIME.finditer(held):
-            milliseconds.append((now - float(found[1])) * 1000)
+            if (written := float(found[1])) > newest:  # the end of a response repeats its text
+                newest = written
+                milliseconds.append((now - written) * 1000)
             end = found.end()
         held = held[end:]
     writer.close()
@@ -150,7 +190,7 @@ async def relay(
 @asynccontextmanager
 async def nexus(upstream_port: int) -> AsyncIterator[int]:
     """A Nexus in this loop, one backend of each kind; gives its port."""
-    kinds = (BackendType.VLLM, BackendType.ANTHROPIC, BackendType.GOOGLE)
+    kinds = (BackendType.VLLM, BackendType.OPENAI, BackendType.ANTHROPIC, BackendType.GOOGLE)
     gateway = Gateway(
         Config(
             health_check=HealthCheckConfig(enabled=False),
@@ -177,11 +217,11 @@ async def nexus(upstream_port: int) -> AsyncIterator[int]:
         stop.set()
 
 
-async def measure(port: int, path: str) -> list[float]:
+async def measure(port: int, api: str, model: str) -> list[float]:
     milliseconds: list[float] = []
     async with asyncio.TaskGroup() as tasks:
         for _ in range(STREAMS):
-            tasks.create_task(ask(port, path, milliseconds))
+            tasks.create_task(ask(port, api, model, milliseconds))
             await asyncio.sleep(1 / CHUNKS_PER_SECOND / STREAMS)  # else all tick at once
     return milliseconds
 
@@ -191,17 +231,16 @@ async def run(seconds: float) -> None:
     port = upstream.sockets[0].getsockname()[1]
     plain = await asyncio.start_server(lambda r, w: relay(port, r, w), "127.0.0.1", 0)
     async with upstream, plain, nexus(port) as nexus_port:
-        ways = {
-            "direct": (port, "/v1/chat/completions"),
-            "plain relay": (plain.sockets[0].getsockname()[1], "/v1/chat/completions"),
-            "passthrough": (nexus_port, "vllm"),
-            "anthropic": (nexus_port, "anthropic"),
-            "google": (nexus_port, "google"),
-        }
+        relay_port = plain.sockets[0].getsockname()[1]
+        ways = {"direct": (port, "chat", "m"), "plain relay": (relay_port, "chat", "m")}
+        for api, model in PASSED + TRANSLATED:
+            is_translated = (api, model) in TRANSLATED
+            name = f"{api} to {model}" if is_translated else f"{api}, passed on"
+            ways[name] = (nexus_port, api, model)
         ages: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(ROUNDS):
-            for name, (at, path) in ways.items():
-                ages[name] += await measure(at, path)
+            for name, (at, api, model) in ways.items():
+                ages[name] += await measure(at, api, model)
     report(ages)
 
 
@@ -210,7 +249,7 @@ def report(ages: dict[str, list[float]]) -> None:
     direct, plain = quantiles["direct"], quantiles["plain relay"]
     for name, cuts in quantiles.items():
         added = [cuts[at] - direct[at] for at in (49, 98)]
-        line = f"{name:12} {len(ages[name]):6} chunks"
+        line = f"{name:22} {len(ages[name]):6} chunks"
         line += f"   p50 {cuts[49]:6.3f} ms   p99 {cuts[98]:6.3f} ms"
         if name != "direct":
             line += f"   added p50 {added[0]:6.3f} ms   p99 {added[1]:6.3f} ms"

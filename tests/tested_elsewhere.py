@@ -61,7 +61,6 @@ ELSEWHERE = {
     "nexus_core/dialects/anthropic/inbound/request.py": "scenarios/test_messages.py",
     "nexus_core/dialects/anthropic/inbound/signatures.py": "scenarios/test_messages.py",
     "nexus_core/dialects/hub/envelope.py": "scenarios/test_messages.py",
-    "nexus_core/dialects/hub/said.py": "scenarios/test_responses.py",
     "nexus_core/dialects/ollama/bridge/answer.py": "scenarios/test_ollama.py",
     "nexus_core/dialects/ollama/bridge/conversation.py": "scenarios/test_ollama.py",
     "nexus_core/dialects/ollama/bridge/options.py": "scenarios/test_ollama.py",

@@ -16,7 +16,7 @@ from nexus_core.api.docs.page import add_docs
 from nexus_core.api.errors import error_headers
 from nexus_core.api.inference import count, gemini
 from nexus_core.api.ollama import routes as ollama
-from nexus_core.dialects.inbound import dialect_of
+from nexus_core.dialects.inbound import RESPONSES_PATH, dialect_of
 from nexus_core.errors import InvalidRequestError, NexusError, OutOfDescriptorsError
 from nexus_core.gateway import Gateway
 
@@ -64,7 +64,9 @@ def _in_json_words(problem: dict[str, Any]) -> str:
 
 async def _as_envelope(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        known = NexusError(f"{error.detail}; GET /docs lists the routes")
+        is_response = request.url.path.startswith(f"{RESPONSES_PATH}/")
+        why = f"{error.detail}: Nexus keeps no responses" if is_response else error.detail
+        known = NexusError(f"{why}; GET /docs lists the routes")
         known.status = error.status_code
         known.code = _CODES.get(error.status_code, InvalidRequestError.code)
         known.type = InvalidRequestError.type

@@ -29,7 +29,7 @@ from nexus_core.control.cuts import Cuts
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
 from nexus_core.control.replay import as_strict_as, check_zone, hint_headers
-from nexus_core.dialects.inbound import inbound_at
+from nexus_core.dialects.inbound import inbound_of
 from nexus_core.errors import (
     BackendNotFoundError,
     ConfigError,
@@ -279,7 +279,7 @@ class Operator:
         Raises:
             NexusError: it would be refused before it is routed.
         """
-        inbound = inbound_at(endpoint)
+        inbound = inbound_of(endpoint)
         if inbound is None:
             raise InvalidRequestError(f"{endpoint} takes no requests", param="endpoint")
         dialect, operation = inbound

@@ -48,6 +48,7 @@ GEMINI_PATHS = (
     f"/v1beta/models/{_MODEL}:embedContent",
     f"/v1beta/models/{_MODEL}:batchEmbedContents",
 )
+AS_EVENTS = "?alt=sse"  # of a stream of Google's that is none of JSON elements
 _GEMINI_ROOTS = ("/v1beta/models/", "/v1/models/")
 
 PATHS = (*INBOUND, *GEMINI_PATHS)  # of every inbound API, as they are published
@@ -71,6 +72,20 @@ def inbound_at(path: str, query: str = "") -> Inbound | None:
 
     found = dialect_at(path, query)
     return None if found is None else Inbound(*found)
+
+
+def inbound_of(endpoint: str) -> Inbound | None:
+    """The same of a request that is kept or described: `Request.place`, or a published path."""
+    path, _, query = endpoint.rpartition("?")
+    return inbound_at(path, query) if f"?{query}" == AS_EVENTS else inbound_at(endpoint)
+
+
+def place_of(endpoint: str, model: str, *, is_streaming: bool = False) -> str:
+    """A published path with the model's name where it has a place for one: `Request.place`."""
+    if _MODEL not in endpoint:
+        return endpoint
+    is_stream = is_streaming and endpoint.endswith(":streamGenerateContent")
+    return endpoint.replace(_MODEL, model) + (AS_EVENTS if is_stream else "")
 
 
 def check_query(path: str, query: str) -> None:
@@ -103,9 +118,7 @@ def _gemini() -> Dialect:
 
 def operation_at(path: str) -> Operation:
     """Operation of an inbound path; chat for a path that only another Nexus version knows."""
-    known = INBOUND.get(path)
-    if known is None and path in GEMINI_PATHS:
-        return Operation.EMBEDDINGS if "mbedContent" in path else Operation.CHAT
+    known = inbound_of(path)
     return Operation.CHAT if known is None else known.operation
 
 

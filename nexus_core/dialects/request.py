@@ -59,8 +59,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """The path with the model's name, where it stands in the path."""
-        return self.path.replace("{model}", self.model)
+        """The path, in which a format may have the model's name: where it would be sent again."""
+        return self.path
 
     def mentions(self, phrase: str) -> bool:
         """Whether the body contains the phrase, JSON escapes included."""

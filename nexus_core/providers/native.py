@@ -48,11 +48,14 @@ class Asked(msgspec.Struct, frozen=True):
 
     path: str
     fields: tuple[str, ...]
+    body: bytes  # should a server take all the rest as given: an answer without a token
 
 
 _ASKED = {
-    DialectName.ANTHROPIC: Asked("/v1/messages", ("messages", "max_tokens", "model")),
-    DialectName.RESPONSES: Asked("/v1/responses", ("input", "model")),
+    DialectName.ANTHROPIC: Asked(
+        "/v1/messages", ("messages", "max_tokens", "model"), b'{"max_tokens":0}'
+    ),
+    DialectName.RESPONSES: Asked("/v1/responses", ("input", "model"), b'{"max_output_tokens":0}'),
 }
 
 
@@ -110,7 +113,7 @@ class NativeApis:
             return
         found: dict[DialectName, bool | None] = {}
         for dialect, asked in _ASKED.items():
-            found[dialect] = _speaks(asked, *await server.post_small(asked.path, b"{}"))
+            found[dialect] = _speaks(asked, *await server.post_small(asked.path, asked.body))
         found[DialectName.OLLAMA] = await _is_ollama(server)
         before = self.passes
         yes = {dialect for dialect, is_spoken in found.items() if is_spoken}

@@ -31,7 +31,7 @@ from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.judge.too_long import TooLong
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.proxy.streams.relay import StreamFaultError, StreamRelay
-from nexus_core.proxy.streams.whole import collect, inner_stream
+from nexus_core.proxy.streams.whole import LONG_TOKENS, collect, inner_stream
 from nexus_core.routing.router import RouteDecision
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import PrivacyZone
@@ -86,9 +86,10 @@ class Attempt(msgspec.Struct, eq=False):
             progress.routed(selected, self.decision, self.number)
             progress.open_charge(backend, selected.model)
             parts.strategy.next_turn()
-            asked = request.envelope
-            if (inner := inner_stream(request.dialect, asked)) is not None:
-                asked = inner.request
+            asked, inner = request.envelope, None
+            if (asked.demand.completion_limit or 0) > LONG_TOKENS:
+                inner = inner_stream(request.dialect, asked)
+                asked = asked if inner is None else inner.request
             call = await prepared(
                 agent,
                 asked,

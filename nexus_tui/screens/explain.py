@@ -286,7 +286,7 @@ class ExplainScreen(ModalScreen[ExplainForm]):
     def _copy_curl(self) -> None:
         form = self._form
         headers = form.request().headers
-        text = curl_for(form.body, self._source.address, headers, form.endpoint)
+        text = curl_for(form.body, self._source.address, headers, form.place)
         self._copy("the request as curl", text)
 
     def _copy_json(self) -> None:

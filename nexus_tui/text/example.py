@@ -16,6 +16,7 @@ _ASKED: Mapping[Operation, Mapping[str, Any]] = {
 _OLLAMA = "/api/"
 _WITH_PROMPT = frozenset({"/api/generate", "/api/embeddings"})
 _ONE_PROMPT = {"prompt": "hi"}
+_GEMINI = "/v1beta/"  # whose paths have the model's name
 _TOOL = {"type": "function", "function": {"name": "example", "parameters": {"type": "object"}}}
 
 _CLAUDE_TOOL = {"name": "example", "input_schema": {"type": "object"}}
@@ -32,6 +33,8 @@ def example_body(
     endpoint: str = CHAT_PATH,
 ) -> dict[str, Any]:
     """The body of a request that says hi, as the endpoint takes it."""
+    if endpoint.startswith(_GEMINI):
+        return _gemini_body(operation, endpoint, tools=tools)
     asked = _ONE_PROMPT if endpoint in _WITH_PROMPT else _ASKED[operation]
     body: dict[str, Any] = {"model": model, **asked}
     if endpoint == MESSAGES_PATH:
@@ -48,4 +51,15 @@ def example_body(
         body["stream"] = stream  # Ollama's streams unless told otherwise
     if tools and operation is Operation.CHAT and "messages" in body:
         body["tools"] = [_TOOL]
+    return body
+
+
+def _gemini_body(operation: Operation, endpoint: str, *, tools: bool) -> dict[str, Any]:
+    content = {"parts": [{"text": "hi"}]}
+    if operation is Operation.EMBEDDINGS:
+        is_batch = endpoint.endswith(":batchEmbedContents")
+        return {"requests": [{"content": content}]} if is_batch else {"content": content}
+    body: dict[str, Any] = {"contents": [{"role": "user", **content}]}
+    if tools:
+        body["tools"] = [{"functionDeclarations": [{"name": "example"}]}]
     return body

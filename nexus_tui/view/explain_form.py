@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nexus_core.control.commands import SendRequest
-from nexus_core.dialects.inbound import CHAT_PATH, INBOUND, operation_at
+from nexus_core.dialects.inbound import CHAT_PATH, inbound_of, operation_at, place_of
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import NexusError
 from nexus_core.observe.record import RequestRecord
@@ -64,7 +64,7 @@ class ExplainForm:
     def of_captured(cls, row: RequestRecord, body: bytes | None) -> ExplainForm:
         """The same with what its body asks for, read as its own API reads it; None: not kept."""
         form = cls.of_request(row)
-        known = INBOUND.get(form.endpoint)
+        known = inbound_of(form.place)
         if body is None or known is None:
             return form
         try:
@@ -126,11 +126,16 @@ class ExplainForm:
             endpoint=self.endpoint,
         )
 
+    @property
+    def place(self) -> str:
+        """Where that request is sent: the endpoint, with the model's name if it has it."""
+        return place_of(self.endpoint, self.model, is_streaming=self.stream)
+
     def request(self) -> SendRequest:
         """That request, to be sent."""
         return SendRequest(
             body=json.dumps(self.body).encode(),
-            endpoint=self.endpoint,
+            endpoint=self.place,
             zone=self._zone,
             min_tier=self.min_tier,
             backend=self.pin,

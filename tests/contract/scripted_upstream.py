@@ -100,6 +100,7 @@ def silent_for(seconds: float) -> Script:
 
 NO_MODELS = answers({"object": "list", "data": []})
 NO_PATH = answers({"detail": "Not Found"}, 404)
+_NO_PROMPT = {b"", b'{"max_tokens":0}', b'{"max_output_tokens":0}'}
 _API_PROBES = {"/v1/messages", "/v1/responses", "/api/version", "/api/tags"}
 
 
@@ -171,7 +172,7 @@ class ScriptedUpstream:
             kept, script = self.received, self.script
             if exchange.method == "GET" and path in self.lists:
                 kept, script = self.probes, self.listing
-            elif exchange.body in (b"", b"{}") and path in _API_PROBES:
+            elif exchange.body in _NO_PROMPT and path in _API_PROBES:
                 kept, script = self.api_probes, self.apis
             async with self._arrived:
                 kept.append(exchange)

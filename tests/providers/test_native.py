@@ -131,7 +131,8 @@ async def test_no_question_holds_a_model_or_a_prompt() -> None:
 
     await asked_in_time(fresh(), server)
 
-    assert {body for _, body in server.asked} == {b"", b"{}"}
+    bodies = {body for _, body in server.asked}
+    assert bodies == {b"", b'{"max_tokens":0}', b'{"max_output_tokens":0}'}
 
 
 async def test_it_is_asked_once_and_again_after_it_was_away() -> None:

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from google.genai import types
 
-from nexus_core.observe.events import TokenUsage
+from nexus_core.dialects.gemini.signatures import DUMMY
+from nexus_core.dialects.inbound import GEMINI_PATH
+from nexus_core.observe.events import RequestReceived, TokenUsage
 from tests.contract.scripted_upstream import answers, hang, streams
+from tests.dialects.gemini.oracles import check_body as check_google
 from tests.scenarios.gemini_api import (
     ANSWER,
     KEY,
@@ -33,6 +36,7 @@ from tests.scenarios.messages import MESSAGE, claude, gemini, local, openai
 from tests.scenarios.messages import recorded_stream as claude_stream
 from tests.scenarios.nexus import running, upstreams
 from tests.scenarios.test_messages import check_chat
+from tests.waiting import until
 
 CLAUDE = claude_stream("02-turn-1")
 
@@ -221,3 +225,79 @@ async def test_an_answer_of_anthropics_is_one_in_googles_format() -> None:
 
     assert answer.text == "Hello."
     assert answer.usage_metadata.prompt_token_count == 15
+
+
+async def test_a_request_is_kept_replayed_and_explained_with_its_model_in_the_path() -> None:
+    name = "org/llama3:70b"
+    told = [recorded_stream("02-turn-1")]
+    async with (
+        upstreams(streams(told), chat_text("a")) as (up, gpu),
+        running(
+            gemini(up.url, models=(name,), priority=90), local(gpu.url, models=(name,))
+        ) as nexus,
+    ):
+        await nexus.switch("capture", enabled=True)
+        answer = await ask(nexus, SHORT, name, stream=True)
+        first = answer.headers["x-nexus-request-id"]
+        kept = nexus.gateway.captures.get(first)
+        again = await nexus.switch(f"requests/{first}/replay", backend="gpu")
+        await until(lambda: len(nexus.finished()) == 2)
+        second = nexus.gateway.captures.get(again["data"]["request_id"])
+        place = f"/v1beta/models/{name}:generateContent"
+        explained = await nexus.http.post(f"/nexus/explain?endpoint={place}", json=SHORT)
+        published = GEMINI_PATH.replace("{model}", "%7Bmodel%7D")
+        asked = SHORT | {"model": f"models/{name}"}
+        described = await nexus.http.post(f"/nexus/explain?endpoint={published}", json=asked)
+
+    assert kept is not None
+    assert kept.endpoint == f"/v1beta/models/{name}:streamGenerateContent?alt=sse"
+    assert second is not None
+    assert [part["text"] for part in parts_in(chunks_of(second.answer.decode()))] == ["a", ""]
+    for one in (explained, described):
+        assert {each["backend"] for each in one.json()["candidates"]} == {"gemini", "gpu"}
+    assert {one.endpoint for one in nexus.events() if isinstance(one, RequestReceived)} == {
+        "/v1beta/models/{model}:streamGenerateContent"
+    }
+
+
+async def test_the_older_version_of_the_api_is_served_too() -> None:
+    async with (
+        upstreams(chat_text("hello")) as (up,),
+        running(local(up.url)) as nexus,
+        sdk(nexus, api_version="v1") as ai,
+    ):
+        stream = await ai.models.generate_content_stream(model="m", contents="hi")
+        text = "".join([chunk.text or "" async for chunk in stream])
+
+    assert text == "hello"
+
+
+async def test_what_another_model_thought_and_called_is_mended_for_google() -> None:
+    thinking = {"thinkingConfig": {"includeThoughts": True}}
+    async with (
+        upstreams(chat_calls(), answers(ANSWER)) as (gpu, up),
+        running(local(gpu.url), gemini(up.url, models=("gemini-3.8-flash",))) as nexus,
+    ):
+        answer = await ask(nexus, SHORT | {"generationConfig": thinking}, stream=True)
+        said = [part for part in parts_in(chunks_of(answer.text)) if part != {"text": ""}]
+        results = [
+            {"functionResponse": {"id": call["id"], "name": call["name"], "response": {}}}
+            for part in said
+            if (call := part.get("functionCall"))
+        ]
+        turns = [
+            *SHORT["contents"],
+            {"role": "model", "parts": said},
+            {"role": "user", "parts": results},
+        ]
+        await ask(nexus, {"contents": turns}, "gemini-3.8-flash")
+        await ask(nexus, {"contents": turns})
+
+    assert [bool(part.get("thought")) for part in said] == [True, True, False, False, False, False]
+    to_google = json.loads(up.last.body)["contents"]
+    check_google({"contents": to_google})
+    parts = to_google[1]["parts"]
+    assert [part.get("thoughtSignature") for part in parts] == [None, None, DUMMY, None]
+    assert not any(part.get("thought") for part in parts)
+    back = json.loads(gpu.last.body)["messages"][1]
+    assert (back["reasoning_content"], len(back["tool_calls"])) == ("Two files.", 2)

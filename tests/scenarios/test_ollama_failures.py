@@ -7,7 +7,8 @@ from typing import Any
 import ollama
 import pytest
 
-from tests.contract.bodies import FIRST, event
+from nexus_core.config.schema import AuthConfig, ClientKey
+from tests.contract.bodies import ANSWER, FIRST, event
 from tests.contract.scripted_upstream import answers, hang, streams
 from tests.scenarios.messages import local
 from tests.scenarios.nexus import running, upstreams
@@ -93,3 +94,20 @@ async def test_an_error_of_a_backend_is_told_in_ollamas_form() -> None:
         answer = await ask(nexus, CHAT, SHORT)
 
     assert (answer.status_code, answer.json()) == (400, {"error": "no such thing"})
+
+
+async def test_a_key_is_a_bearer_and_a_missing_one_is_told_in_ollamas_form() -> None:
+    auth = AuthConfig(api_keys=(ClientKey(name="alice", value=b"ka"),))
+    async with upstreams(answers(ANSWER)) as (up,), running(local(up.url), auth=auth) as nexus:
+        missing = [
+            await ask(nexus, CHAT, SHORT),
+            await nexus.http.get("/api/tags"),
+            await ask(nexus, "/api/show", {"model": "m"}),
+        ]
+        whole = SHORT | {"stream": False}
+        good = await ask(nexus, CHAT, whole, Authorization="Bearer ka")
+
+    assert [one.status_code for one in missing] == [401] * 3
+    assert all("missing client key" in one.json()["error"] for one in missing)
+    assert good.status_code == 200
+    assert up.last.header("authorization") is None

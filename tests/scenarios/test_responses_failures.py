@@ -321,5 +321,6 @@ async def test_a_path_below_answers_in_the_same_envelope() -> None:
     async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
         answer = await nexus.http.get("/v1/responses/resp_1")
 
-    assert answer.status_code == 404
-    assert answer.json()["error"]["code"]
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "not_found")
+    assert "Nexus keeps no responses" in error["message"]

@@ -170,3 +170,22 @@ async def test_tools_that_a_local_server_does_not_know_are_translated_for_it() -
         assert events_of(one.text)[-1]["type"] == "response.completed"
     asked = [one.target.rpartition("/")[2] for one in up.received]
     assert asked == ["responses", "completions", "completions"]
+
+
+@pytest.mark.parametrize("configured", [local, openai])
+async def test_a_long_whole_answer_is_made_of_a_stream(configured: Any) -> None:
+    script = chat_stream() if configured is local else streams([recorded_stream("01-turn-1")])
+    async with (
+        upstreams(script) as (up,),
+        running(configured(up.url)) as nexus,
+        sdk(nexus) as client,
+    ):
+        response = await client.responses.create(**SHORT, max_output_tokens=64_000)
+
+    assert json.loads(up.last.body)["stream"] is True
+    assert response.status == "completed"
+    assert response.output[-1].type == "function_call"
+    (finished,) = nexus.finished()
+    assert finished.usage is not None
+    assert response.usage is not None
+    assert response.usage.output_tokens == finished.usage.completion_tokens

@@ -17,7 +17,7 @@ from nexus_core.api.docs.schemas import REQUEST_HEADERS
 from nexus_core.api.headers import read_hints
 from nexus_core.control.commands import SendRequest
 from nexus_core.control.question import read_question
-from nexus_core.dialects.inbound import CHAT_PATH, PATHS, Inbound, inbound_at
+from nexus_core.dialects.inbound import CHAT_PATH, PATHS, inbound_of
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
 from nexus_core.routing.explain import Explanation, Question, as_json
@@ -26,14 +26,8 @@ from nexus_core.types import JsonObject, is_object
 _QUESTION = b'"question"'
 
 
-def _inbound_at(path: str) -> Inbound | None:
-    """The inbound API at a path, with its query."""
-    path, _, query = path.partition("?")
-    return inbound_at(path, query)
-
-
 def _inbound(path: str) -> str:
-    if _inbound_at(path) is None:
+    if inbound_of(path) is None:
         *others, last = map(repr, PATHS)
         raise ValueError(f"Input should be {', '.join(others)} or {last}")
     return path
@@ -106,7 +100,7 @@ async def _explain_body(
     usable = tuple(request.query_params.getlist("usable"))
     names = gateway.registry.names
     _check_backends("usable", usable, names)
-    inbound = _inbound_at(endpoint)
+    inbound = inbound_of(endpoint)
     assert inbound is not None  # noqa: S101 - `InboundPath` has checked it
     dialect, operation = inbound
     asked = dialect.read_request(operation, body)

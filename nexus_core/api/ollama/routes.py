@@ -6,7 +6,8 @@ Models are pulled, made and deleted on the machines of the backends: those route
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -14,6 +15,7 @@ from fastapi.responses import Response
 from nexus_core.api.ollama.arrive import served_name
 from nexus_core.api.ollama.ask import ask_lists, ask_show, ollama_agents
 from nexus_core.api.ollama.entries import (
+    Place,
     entry_of,
     own_shown,
     places_of,
@@ -22,9 +24,12 @@ from nexus_core.api.ollama.entries import (
     show_answer,
     tag_entry,
 )
+from nexus_core.background import in_background
+from nexus_core.dialects.ollama.bridge.answer import dumped
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reading.body import checked_model
 from nexus_core.errors import InvalidRequestError, ModelNotFoundError, NexusError
+from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.gateway import Gateway
 from nexus_core.types import DialectName, JsonObject, is_object
 
@@ -33,6 +38,11 @@ from nexus_core.types import DialectName, JsonObject, is_object
 VERSION = "0.14.0"
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._:/@-]{1,256}")
+
+
+# What the backends list themselves, by backend and name.
+Told: TypeAlias = dict[str, dict[str, JsonObject]]
+Known: TypeAlias = dict[str, list[Place]]  # models with the backends that serve them
 
 
 class ManagedElsewhereError(NexusError):
@@ -58,38 +68,25 @@ def create_router(gateway: Gateway) -> APIRouter:
         return {"version": VERSION}
 
     @router.get("/tags")
-    async def ollama_tags() -> dict[str, Any]:
+    async def ollama_tags() -> Response:
         """Models and aliases of the enabled backends, as Ollama lists what it has pulled."""
-        known = served(gateway.registry.snapshots(), gateway.config.routing.aliases)
         told = await ask_lists(gateway, "/api/tags")
-        return {
-            "models": [
-                tag_entry(name, places, _own(places, told), gateway.started_at)
-                for name, places in known.items()
-            ]
-        }
+        models, since = served(*_known(gateway)), gateway.started_at
+        return await _listed(lambda: _tags(models, told, since))
 
     @router.get("/ps")
-    async def ollama_ps() -> dict[str, Any]:
+    async def ollama_ps() -> Response:
         """Models that are in a backend's memory, as far as the backends tell."""
-        known = served(gateway.registry.snapshots(), gateway.config.routing.aliases)
         told = await ask_lists(gateway, "/api/ps")
-        models: list[JsonObject] = []
-        for name, places in known.items():
-            for place in places:
-                own = entry_of(place, told.get(place.backend.name, {}))
-                if own is not None or (place.is_loaded and place.backend.name not in told):
-                    models.append(ps_entry(name, place, own, gateway.now()))
-                    break
-        return {"models": models}
+        models, now = served(*_known(gateway)), gateway.now()
+        return await _listed(lambda: _loaded(models, told, now))
 
     @router.post("/show")
     async def ollama_show(request: Request) -> dict[str, Any]:
         """Details of a model: capabilities, and the context length that is loaded."""
         fields = _fields(await request.body())
         name = served_name(gateway, _name_in(fields))
-        aliases = gateway.config.routing.aliases
-        places = places_of(name, gateway.registry.snapshots(), aliases)
+        places = places_of(name, *_known(gateway))
         if not places:
             raise ModelNotFoundError(f"model {name!r} not found; GET /api/tags lists the models")
         told = await ask_show(gateway, places, verbose=fields.get("verbose") is True)
@@ -104,7 +101,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Success for a model that is served here; else how to pull it on a backend's machine."""
         fields = _fields(await request.body())
         name = served_name(gateway, _name_in(fields))
-        if not places_of(name, gateway.registry.snapshots(), gateway.config.routing.aliases):
+        if not places_of(name, *_known(gateway)):
             raise ManagedElsewhereError(_how(gateway, "pull", name))
         is_whole = fields.get("stream") is False
         kind = "application/json" if is_whole else "application/x-ndjson"
@@ -145,7 +142,36 @@ def create_router(gateway: Gateway) -> APIRouter:
     return router
 
 
-def _own(places: list[Any], told: dict[str, dict[str, JsonObject]]) -> JsonObject | None:
+async def _listed(make: Callable[[], list[JsonObject]]) -> Response:
+    """A list of models, made in a thread: thousands take longer than a stream should have to wait.
+
+    `make` reads what does not change.
+    """
+    body = await in_background(lambda: dumped({"models": make()}))
+    return Response(body, media_type="application/json")
+
+
+def _known(gateway: Gateway) -> tuple[tuple[BackendSnapshot, ...], Mapping[str, str]]:
+    """The backends and the aliases."""
+    return gateway.registry.snapshots(), gateway.config.routing.aliases
+
+
+def _tags(known: Known, told: Told, since: float) -> list[JsonObject]:
+    return [tag_entry(name, places, _own(places, told), since) for name, places in known.items()]
+
+
+def _loaded(known: Known, told: Told, now: float) -> list[JsonObject]:
+    models: list[JsonObject] = []
+    for name, places in known.items():
+        for place in places:
+            own = entry_of(place, told.get(place.backend.name, {}))
+            if own is not None or (place.is_loaded and place.backend.name not in told):
+                models.append(ps_entry(name, place, own, now))
+                break
+    return models
+
+
+def _own(places: list[Place], told: Told) -> JsonObject | None:
     for place in places:
         if (own := entry_of(place, told.get(place.backend.name, {}))) is not None:
             return own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from nexus_core.dialects.request import Request
 from nexus_core.types import (
@@ -152,3 +152,18 @@ def _dumped(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:  # whatever it is, no provider takes it
         return ""
+
+
+def texts_in(value: object, skipped: Collection[str]) -> str:
+    """All texts of a request, in any place but under these keys."""
+    texts: list[str] = []
+    level: list[object] = [value]
+    while level:
+        one = level.pop()
+        if isinstance(one, str):
+            texts.append(one)
+        elif is_object(one):
+            level += [inner for key, inner in one.items() if key not in skipped]
+        elif is_list(one):
+            level += one
+    return "\n".join(texts)

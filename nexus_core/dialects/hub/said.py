@@ -1,8 +1,10 @@
-"""Read what a model said from the hub's messages and deltas: text, refusal, thinking."""
+"""Read what a model said from the hub's answers and deltas: text, refusal, thinking."""
 
 from __future__ import annotations
 
-from nexus_core.types import JsonObject, is_list, is_object
+from nexus_core.dialects.request import Request
+from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject, JsonValue, is_list, is_object
 
 _REASONING = ("reasoning_content", "reasoning")  # the names that servers give thinking
 
@@ -33,3 +35,24 @@ def refusal_in(message: JsonObject) -> str:
 def text_in(message: JsonObject) -> str:
     """The text and the refusal in a message or a delta: for formats with one place for both."""
     return content_in(message) + refusal_in(message)
+
+
+def first_choice(fields: JsonValue) -> tuple[JsonObject, JsonObject]:
+    """The first choice of a whole answer, and its message.
+
+    Raises:
+        ValueError: it is no chat completion; the message is for people.
+    """
+    choices = fields.get("choices") if is_object(fields) else None
+    choice = choices[0] if is_list(choices) and choices else None
+    message = choice.get("message") if is_object(choice) else None
+    if not is_object(choice) or not is_object(message):
+        raise ValueError("answered without a message")
+    return choice, message
+
+
+def estimated_usage(request: Request, text_bytes: int) -> TokenUsage:
+    """The usage of an answer whose backend reported none."""
+    return TokenUsage(
+        prompt_tokens=request.demand.prompt_tokens, completion_tokens=-(-text_bytes // 4)
+    )

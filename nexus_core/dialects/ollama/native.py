@@ -6,7 +6,7 @@ import re
 
 from nexus_core.dialects.base import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
-from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.reading.answers import length_of_texts, parse_answer
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
@@ -18,11 +18,7 @@ _ANSWERS = ("message", "response", "embeddings", "embedding", "done")
 
 def text_length(data: bytes) -> int:
     """Bytes of the model's text in a whole answer, or in whole lines of a stream."""
-    texts: list[bytes] = _TEXT.findall(data)
-    length = sum(map(len, texts))
-    if b"\\u" in data:
-        length -= 3 * sum(text.count(b"\\u") for text in texts)
-    return length
+    return length_of_texts(_TEXT, data)
 
 
 def read_usage(fields: JsonObject) -> TokenUsage | None:
@@ -49,10 +45,7 @@ def read_answer(body: bytes, *, wants_usage: bool = True) -> AnswerReading:
     Raises:
         ValueError: the body is not a JSON object; the message is for people.
     """
-    try:
-        fields = parse_json(body, allows_nan=True)
-    except ValueError as error:
-        raise ValueError("answered with a body that is not JSON") from error
+    fields = parse_answer(body)
     if not is_object(fields):
         raise ValueError("answered with JSON that is not an object")
     if (report := report_in(fields)) is not None:

@@ -11,6 +11,7 @@ from nexus_core.dialects.hub.answer import error_envelope
 from nexus_core.dialects.openai_chat.chunks import as_chunks
 from nexus_core.dialects.openai_chat.plain_answer import read_plain_answer
 from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.reading.answers import length_of_texts, parse_answer
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.usage import find_usage, read_usage
 from nexus_core.types import JsonObject, JsonValue, Operation, is_object
@@ -28,12 +29,7 @@ TEXT = re.compile(
 
 def text_length(data: bytes) -> int:
     """Bytes of the model's text in a whole answer, or in whole lines of a stream."""
-    texts: list[bytes] = TEXT.findall(data)
-    length = sum(map(len, texts))
-    if b"\\u" in data:
-        # Some servers write "é" as six bytes; in UTF-8 it would be two or three.
-        length -= 3 * sum(text.count(b"\\u") for text in texts)
-    return length
+    return length_of_texts(TEXT, data)
 
 
 def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> AnswerReading:
@@ -52,10 +48,7 @@ def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> A
 
 def _read_carefully(request: Request, body: bytes, *, wants_usage: bool) -> AnswerReading:
     """As `read_answer`, of an answer in any form."""
-    try:
-        fields: JsonValue = json.loads(body)  # Python's servers write NaN
-    except (ValueError, RecursionError) as error:
-        raise ValueError("answered with a body that is not JSON") from error
+    fields = parse_answer(body)
     if isinstance(fields, list) and read_report(fields) is not None:
         fields = fields[0]  # how Google's errors come at times
     if not isinstance(fields, dict):

@@ -16,9 +16,11 @@ from nexus_core.dialects.base import (
     ErrorReport,
     HubRequest,
     HubTarget,
+    InnerStream,
     StreamReader,
 )
 from nexus_core.dialects.error_report import read_error_body, read_wait
+from nexus_core.dialects.reading.body import as_streaming
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.sse import COMMENT, EVENT_END, MEDIA_TYPE
 from nexus_core.errors import NexusError
@@ -104,6 +106,13 @@ class Responses:
     def ping(request: Request) -> bytes:
         """A comment."""
         return COMMENT
+
+    @staticmethod
+    def inner_stream(request: Request) -> InnerStream:
+        """The request as one for a stream: its last event is the whole response."""
+        from nexus_core.dialects.openai_responses.collected import ResponseCollector
+
+        return InnerStream(as_streaming(request), ResponseCollector)
 
     @staticmethod
     def read_stream(

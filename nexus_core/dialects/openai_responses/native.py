@@ -8,6 +8,7 @@ from nexus_core.dialects.base import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.openai_responses.events import as_events
 from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.reading.answers import length_of_texts, parse_answer
 from nexus_core.dialects.usage import read_usage
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
@@ -22,7 +23,7 @@ _DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 
 def text_length(data: bytes) -> int:
     """Bytes of the model's text in a whole answer."""
-    return _length(_TEXT, data)
+    return length_of_texts(_TEXT, data)
 
 
 def delta_length(lines: bytes) -> int:
@@ -31,15 +32,7 @@ def delta_length(lines: bytes) -> int:
     # Nearly always one event of one plain text, written without blanks.
     if begin >= len(_PLAIN_DELTA) and b"\\" not in lines and b'"delta"' not in lines[begin:]:
         return lines.find(b'"', begin) - begin
-    return _length(_DELTA, lines) if b'"delta"' in lines else 0
-
-
-def _length(pattern: re.Pattern[bytes], data: bytes) -> int:
-    texts: list[bytes] = pattern.findall(data)
-    length = sum(map(len, texts))
-    if b"\\u" in data:
-        length -= 3 * sum(text.count(b"\\u") for text in texts)
-    return length
+    return length_of_texts(_DELTA, lines) if b'"delta"' in lines else 0
 
 
 def read_answer(body: bytes, *, wants_usage: bool = True) -> AnswerReading:
@@ -48,10 +41,7 @@ def read_answer(body: bytes, *, wants_usage: bool = True) -> AnswerReading:
     Raises:
         ValueError: the body is not a JSON object; the message is for people.
     """
-    try:
-        fields = parse_json(body, allows_nan=True)
-    except ValueError as error:
-        raise ValueError("answered with a body that is not JSON") from error
+    fields = parse_answer(body)
     if not is_object(fields):
         raise ValueError("answered with JSON that is not an object")
     if (report := failure_in(fields)) is not None:

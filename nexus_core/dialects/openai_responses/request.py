@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexus_core.dialects.openai_responses.demand import read_demand
 from nexus_core.dialects.openai_responses.dialect import PATH
-from nexus_core.dialects.reading.body import checked_model, read_object
+from nexus_core.dialects.reading.body import checked_model, checked_stream, read_object
 from nexus_core.dialects.request import Request
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import DialectName, Operation
@@ -25,16 +25,13 @@ def read_request(operation: Operation, body: bytes, request_id: str = "") -> Req
             " leave it out and stream the answer",
             param="background",
         )
-    stream = fields.get("stream")
-    if stream is not None and not isinstance(stream, bool):
-        raise InvalidRequestError("stream: true or false is required", param="stream")
     return Request(
         id=request_id,
         path=PATH,
         dialect=DialectName.RESPONSES,
         operation=operation,
         model=model,
-        is_streaming=stream is True,
+        is_streaming=checked_stream(fields),
         demand=read_demand(fields),
         body=body,
         spans=spans,

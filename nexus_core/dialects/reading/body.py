@@ -188,6 +188,18 @@ _CLOSE = re.compile(r"\}[ \t\n\r]*")
 _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 
+def checked_stream(fields: JsonObject) -> bool:
+    """Whether a stream is asked for.
+
+    Raises:
+        InvalidRequestError: `stream` is neither true nor false.
+    """
+    stream = fields.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidRequestError("stream: true or false is required", param="stream")
+    return stream is True
+
+
 def read_carefully(body: bytes) -> tuple[JsonObject, dict[str, Span]]:
     """As `read_object`; slower, and says what is wrong.
 

@@ -27,13 +27,10 @@ LONG_TOKENS = 21_333
 
 
 def inner_stream(dialect: Dialect, request: Request) -> InnerStream | None:
-    """How to ask for a stream in place of a whole answer; None where that is not worth it."""
-    limit = request.demand.completion_limit
-    if limit is None or limit <= LONG_TOKENS or request.is_streaming:
+    """How to ask for a stream in place of a long whole answer; None: its format has no way."""
+    if request.is_streaming or request.operation is not Operation.CHAT:
         return None
-    if request.operation is not Operation.CHAT or not isinstance(dialect, StreamsInside):
-        return None
-    return dialect.inner_stream(request)
+    return dialect.inner_stream(request) if isinstance(dialect, StreamsInside) else None
 
 
 class CollectingSink:

@@ -239,7 +239,7 @@ def _stricter(form: ExplainForm, edited: SendRequest | None) -> ExplainForm:
     asked = ExplainForm.of_body(edited.body, form.endpoint)
     return replace(
         form,
-        model=asked.model,
+        model=asked.model or form.model,  # it may stand in the path
         tokens=asked.tokens,
         tools=asked.tools,
         stream=asked.stream,

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from nexus_core.config.wording import did_you_mean
 from nexus_core.control.commands import EDITABLE, SendRequest
-from nexus_core.dialects.inbound import inbound_at
+from nexus_core.dialects.inbound import inbound_of
 from nexus_core.errors import NexusError
 from nexus_core.observe.record import Headers
 from nexus_core.types import PrivacyZone
@@ -120,7 +120,7 @@ def _hints(text: str, headers: object) -> Mapping[str, str]:
 
 def _check(text: str, body: bytes, endpoint: str) -> None:
     """As the endpoint would check it."""
-    inbound = inbound_at(endpoint)
+    inbound = inbound_of(endpoint)
     if inbound is None:
         return
     dialect, operation = inbound

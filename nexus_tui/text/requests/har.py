@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from nexus_core import __version__
+from nexus_core.dialects.inbound import place_of
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.record import Headers, RequestRecord
 from nexus_tui.text.export import record
@@ -47,9 +49,11 @@ def _entry(row: RequestRecord, kept: CapturedExchange | None, address: str) -> d
 
 
 def _request(row: RequestRecord, kept: CapturedExchange | None, address: str) -> dict[str, Any]:
+    place = place_of(row.endpoint, row.asked_model, is_streaming=row.is_streaming)
+    path = row.path or quote(place, safe="/:?=@")
     sent: dict[str, Any] = {
         "method": "POST",
-        "url": f"http://{address}{row.path or row.endpoint}",
+        "url": f"http://{address}{path}",
         "httpVersion": _HTTP,
         "cookies": [],
         "headers": _headers(row.request_headers),

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pprint import pformat
 from typing import Any, cast
+from urllib.parse import quote
 
-from nexus_core.dialects.inbound import CHAT_PATH, operation_at
+from nexus_core.dialects.inbound import CHAT_PATH, operation_at, place_of
 from nexus_core.observe.record import Headers, RequestRecord
 from nexus_tui.text.example import example_body
 
@@ -27,6 +28,7 @@ _HARMLESS = re.compile(r"[A-Za-z0-9_-]+")
 _MASKED = "***"
 _VARIABLE = "NEXUS_API_KEY"
 _JSON = ("Content-Type", "application/json")
+_SAFE = "/:?=@"  # of a path, with the query that a stream of Google's has
 _WIDTH = 88  # of Python
 
 
@@ -58,7 +60,8 @@ def _call(row: RequestRecord, address: str, body: bytes | None) -> _Call:
     )
     if not any(name.lower() == "content-type" for name, _ in row.request_headers):
         headers = (*headers, _JSON)
-    return _Call(f"http://{address}{endpoint}", headers, sent, row.is_streaming)
+    place = quote(place_of(endpoint, row.asked_model, is_streaming=row.is_streaming), safe=_SAFE)
+    return _Call(f"http://{address}{place}", headers, sent, row.is_streaming)
 
 
 def _as_text(body: Mapping[str, Any]) -> str:
@@ -77,7 +80,8 @@ def curl_for(
     body: Mapping[str, Any], address: str, headers: Headers = (), endpoint: str = CHAT_PATH
 ) -> str:
     """A command that sends this body."""
-    return _curl(_Call(f"http://{address}{endpoint}", (_JSON, *headers), _as_text(body), False))
+    url = f"http://{address}{quote(endpoint, safe=_SAFE)}"
+    return _curl(_Call(url, (_JSON, *headers), _as_text(body), False))
 
 
 def _curl(call: _Call) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from nexus_core.dialects.inbound import INBOUND
+from nexus_core.dialects.inbound import GEMINI_PATHS, INBOUND, inbound_of, place_of
 from nexus_core.dialects.ollama.request import is_probe
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import Capability
@@ -162,6 +162,18 @@ def test_an_example_for_ollamas_api_is_one_that_it_takes(path: str) -> None:
 
     assert request.is_streaming is False
     assert not is_probe(request)
+
+
+@pytest.mark.parametrize("endpoint", GEMINI_PATHS)
+def test_an_example_for_googles_api_is_one_that_it_takes(endpoint: str) -> None:
+    place = place_of(endpoint, "llama3:70b", is_streaming=True)
+    inbound = inbound_of(place)
+    assert inbound is not None
+    body = example_body("llama3:70b", inbound.operation, endpoint=endpoint, tools=True)
+
+    request = inbound.dialect.read_request(inbound.operation, json.dumps(body).encode())
+
+    assert (request.model, request.path, request.place) == ("llama3:70b", endpoint, place)
 
 
 def test_an_example_for_the_responses_api_is_one_that_it_takes() -> None:

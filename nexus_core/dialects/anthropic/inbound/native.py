@@ -9,6 +9,7 @@ from nexus_core.dialects.anthropic.response import read_usage
 from nexus_core.dialects.base import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.reading.answers import length_of_texts, parse_answer
 from nexus_core.dialects.request import Request
 from nexus_core.types import JsonObject, is_list, is_object
 
@@ -20,11 +21,7 @@ _TEXT = re.compile(rb'"(?:text|thinking|partial_json)"\s*:\s*"([^"\\]*(?:\\.[^"\
 
 def text_length(data: bytes) -> int:
     """Bytes of the model's text in a whole answer, or in whole lines of a stream."""
-    texts: list[bytes] = _TEXT.findall(data)
-    length = sum(map(len, texts))
-    if b"\\u" in data:
-        length -= 3 * sum(text.count(b"\\u") for text in texts)
-    return length
+    return length_of_texts(_TEXT, data)
 
 
 def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> AnswerReading:
@@ -33,10 +30,7 @@ def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> A
     Raises:
         ValueError: the body is not a JSON object; the message is for people.
     """
-    try:
-        fields = parse_json(body, allows_nan=True)
-    except ValueError as error:
-        raise ValueError("answered with a body that is not JSON") from error
+    fields = parse_answer(body)
     if not is_object(fields):
         raise ValueError("answered with JSON that is not an object")
     if fields.get("type") == "message" and is_list(fields.get("content")):

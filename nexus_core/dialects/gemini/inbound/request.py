@@ -6,7 +6,7 @@ import re
 
 from nexus_core.dialects.gemini.inbound.demand import read_demand, read_embedding_demand
 from nexus_core.dialects.gemini.inbound.names import camel
-from nexus_core.dialects.gemini.inbound.paths import Asked, Method
+from nexus_core.dialects.gemini.inbound.paths import MODEL, Asked, Method
 from nexus_core.dialects.reading.body import checked_model, read_object
 from nexus_core.dialects.request import Request
 from nexus_core.types import DialectName, JsonObject, Operation
@@ -20,6 +20,12 @@ class GeminiRequest(Request, frozen=True, kw_only=True):
 
     method: Method
     as_array: bool = False  # a stream as one JSON array
+
+    @property
+    def place(self) -> str:
+        """The path with the model's name, and the form that a stream was asked for in."""
+        form = "?alt=sse" if self.is_streaming and not self.as_array else ""
+        return self.path.replace(MODEL, self.model) + form
 
 
 def read_request(asked: Asked, operation: Operation, body: bytes, request_id: str) -> GeminiRequest:

@@ -11,7 +11,6 @@ from nexus_core.dialects.hub.said import reasoning_in, text_in
 from nexus_core.dialects.ollama.dialect import CHAT
 from nexus_core.dialects.parsing import parse_finite_json
 from nexus_core.dialects.request import Request
-from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, Operation, is_list, is_object
 
 _REASONS = {"tool_calls": "stop", "function_call": "stop", "eos": "stop"}
@@ -81,13 +80,6 @@ def call_of(number: int, call_id: str, name: str, arguments: object) -> JsonObje
     given = _object_of(arguments)
     made: JsonObject = {"function": {"index": number, "name": name, "arguments": given}}
     return {"id": call_id, **made} if call_id else made
-
-
-def estimated_usage(request: Request, text_bytes: int) -> TokenUsage:
-    """The usage of an answer whose backend reported none."""
-    return TokenUsage(
-        prompt_tokens=request.demand.prompt_tokens, completion_tokens=-(-text_bytes // 4)
-    )
 
 
 def _object_of(arguments: object) -> JsonObject:

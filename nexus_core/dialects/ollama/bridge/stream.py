@@ -7,11 +7,11 @@ from collections.abc import Callable
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
+from nexus_core.dialects.hub.said import estimated_usage
 from nexus_core.dialects.ollama.bridge.answer import (
     call_of,
     done_reason,
     dumped,
-    estimated_usage,
     said,
     silence,
     stamp,

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import msgspec
 
 from nexus_core.dialects.base import StreamWriter
+from nexus_core.dialects.hub.said import estimated_usage
 from nexus_core.dialects.ollama.bridge.answer import (
     call_of,
     done_reason,
     dumped,
-    estimated_usage,
     said,
     silence,
     stamp,

@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 import time
 
-from nexus_core.dialects.hub.said import content_in, reasoning_in, refusal_in
+from nexus_core.dialects.hub.said import (
+    content_in,
+    estimated_usage,
+    first_choice,
+    reasoning_in,
+    refusal_in,
+)
 from nexus_core.dialects.openai_responses.bridge.calls import Call, extra_of
 from nexus_core.dialects.openai_responses.bridge.tools import Tools
 from nexus_core.dialects.openai_responses.carried import Carried
@@ -99,13 +105,6 @@ def usage_fields(usage: TokenUsage) -> JsonObject:
     }
 
 
-def estimated_usage(request: Request, text_bytes: int) -> TokenUsage:
-    """The usage of an answer whose backend reported none."""
-    return TokenUsage(
-        prompt_tokens=request.demand.prompt_tokens, completion_tokens=-(-text_bytes // 4)
-    )
-
-
 def incomplete_reason(finish_reason: object, last: Call | None) -> str | None:
     """Why an answer is incomplete; None where it is not.
 
@@ -162,11 +161,7 @@ def write_response(
         ValueError: it is not a completion.
     """
     fields = parse_json(body, allows_nan=True)
-    choices = fields.get("choices") if is_object(fields) else None
-    choice = choices[0] if is_list(choices) and choices else None
-    message = choice.get("message") if is_object(choice) else None
-    if not is_object(choice) or not is_object(message):
-        raise ValueError("answered without a message")
+    choice, message = first_choice(fields)
     output, last = _Output(request, choice).items(message)
     if usage is None:
         usage = estimated_usage(request, sum(len(json.dumps(item)) for item in output))

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
-from nexus_core.dialects.hub.said import content_in, reasoning_in, refusal_in
+from nexus_core.dialects.hub.said import content_in, estimated_usage, reasoning_in, refusal_in
 from nexus_core.dialects.openai_responses.bridge.answer import (
     Thinking,
     ended,
-    estimated_usage,
     incomplete_reason,
     logprobs_in,
     message_item,

@@ -6,6 +6,7 @@ import re
 
 from nexus_core.dialects.base import HubRequest, HubTarget
 from nexus_core.dialects.hub.envelope import hub_envelope
+from nexus_core.dialects.hub.prompt import texts_in
 from nexus_core.dialects.openai_responses.bridge.conversation import read_messages
 from nexus_core.dialects.openai_responses.bridge.tools import Tools, read_choice
 from nexus_core.dialects.openai_responses.demand import STORED
@@ -28,6 +29,8 @@ _SILENT = frozenset(
         *("prewarm", "generate"),
     }
 )
+# What is no text to count.
+_UNCOUNTED = ("encrypted_content", "file_data", "image_url", "client_metadata")
 _SHOWN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # Levels that few servers beside the vendors' own have.
 _EFFORTS = {"minimal": "low", "xhigh": "high", "max": "high"}
@@ -77,23 +80,7 @@ def prompt_fields(request: Request) -> JsonObject:
         messages = read_messages(fields, tools, HubTarget.CLOUD)
         return {"messages": messages, "tools": tools.functions} | _text(fields, HubTarget.CLOUD, [])
     except InvalidRequestError:  # what only OpenAI reads; there it is counted
-        return {"messages": [{"role": "user", "content": _texts_in(fields)}]}
-
-
-def _texts_in(value: object) -> str:
-    """All texts of a request, in any place."""
-    texts: list[str] = []
-    level: list[object] = [value]
-    while level:
-        one = level.pop()
-        if isinstance(one, str):
-            texts.append(one)
-        elif is_object(one):
-            skipped = ("encrypted_content", "file_data", "image_url", "client_metadata")
-            level += [inner for key, inner in one.items() if key not in skipped]
-        elif is_list(one):
-            level += one
-    return "\n".join(texts)
+        return {"messages": [{"role": "user", "content": texts_in(fields, _UNCOUNTED)}]}
 
 
 def _limit(fields: JsonObject, target: HubTarget) -> JsonObject:

@@ -6,7 +6,7 @@ import json
 
 from nexus_core.dialects.anthropic.inbound.bridge.call_ids import CallIds
 from nexus_core.dialects.anthropic.inbound.signatures import sign
-from nexus_core.dialects.hub.said import reasoning_in, text_in
+from nexus_core.dialects.hub.said import estimated_usage, first_choice, reasoning_in, text_in
 from nexus_core.dialects.parsing import parse_finite_json, parse_json
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
@@ -60,13 +60,6 @@ def usage_fields(usage: TokenUsage) -> JsonObject:
     }
 
 
-def estimated_usage(request: Request, text_bytes: int) -> TokenUsage:
-    """The usage of an answer whose backend reported none."""
-    return TokenUsage(
-        prompt_tokens=request.demand.prompt_tokens, completion_tokens=-(-text_bytes // 4)
-    )
-
-
 def write_message(
     request: Request, model: str, body: bytes, usage: TokenUsage | None
 ) -> JsonObject:
@@ -75,12 +68,7 @@ def write_message(
     Raises:
         ValueError: it is not a completion.
     """
-    fields = parse_json(body, allows_nan=True)
-    choices = fields.get("choices") if is_object(fields) else None
-    choice = choices[0] if is_list(choices) and choices else None
-    message = choice.get("message") if is_object(choice) else None
-    if not is_object(choice) or not is_object(message):
-        raise ValueError("answered without a message")
+    choice, message = first_choice(parse_json(body, allows_nan=True))
     content, calls = _content(message, CallIds(request))
     if usage is None:
         usage = estimated_usage(request, sum(len(json.dumps(one)) for one in content))

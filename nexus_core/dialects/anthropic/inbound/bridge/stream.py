@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from nexus_core.dialects.anthropic.inbound import events
 from nexus_core.dialects.anthropic.inbound.bridge.answer import (
     carried_of,
-    estimated_usage,
     message_id,
     read_input,
     stop_of,
@@ -20,7 +19,7 @@ from nexus_core.dialects.anthropic.inbound.signatures import sign
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
-from nexus_core.dialects.hub.said import reasoning_in, text_in
+from nexus_core.dialects.hub.said import estimated_usage, reasoning_in, text_in
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object

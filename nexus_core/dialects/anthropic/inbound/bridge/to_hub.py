@@ -8,6 +8,7 @@ from nexus_core.dialects.anthropic.inbound.bridge.conversation import read_messa
 from nexus_core.dialects.anthropic.inbound.bridge.tools import read_tool_choice, read_tools
 from nexus_core.dialects.base import HubRequest, HubTarget
 from nexus_core.dialects.hub.envelope import hub_envelope
+from nexus_core.dialects.hub.prompt import texts_in
 from nexus_core.dialects.request import Request
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, is_list, is_object
@@ -24,6 +25,8 @@ _READ = frozenset(
         *("thinking", "output_config", "output_format"),
     }
 )
+# What is no text to count.
+_UNCOUNTED = ("data", "signature")
 _SHOWN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 _BUDGETS = ((4_096, "low"), (16_384, "medium"))  # of thinking, up to which an effort stands
@@ -63,22 +66,7 @@ def prompt_fields(request: Request) -> JsonObject:
     try:
         return {"messages": read_messages(fields), "tools": read_tools(fields, for_counting=True)}
     except InvalidRequestError:  # what only Anthropic reads; there it is counted
-        return {"messages": [{"role": "user", "content": _texts_in(fields)}]}
-
-
-def _texts_in(value: object) -> str:
-    """All texts of a request, in any place."""
-    texts: list[str] = []
-    level: list[object] = [value]
-    while level:
-        one = level.pop()
-        if isinstance(one, str):
-            texts.append(one)
-        elif is_object(one):
-            level += [inner for key, inner in one.items() if key not in ("data", "signature")]
-        elif is_list(one):
-            level += one
-    return "\n".join(texts)
+        return {"messages": [{"role": "user", "content": texts_in(fields, _UNCOUNTED)}]}
 
 
 def _limit(fields: JsonObject, target: HubTarget, dropped: list[str]) -> JsonObject:

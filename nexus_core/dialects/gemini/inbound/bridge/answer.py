@@ -8,10 +8,9 @@ import math
 from nexus_core.dialects.gemini.inbound.bridge.config import shows_thoughts
 from nexus_core.dialects.gemini.inbound.request import GeminiRequest
 from nexus_core.dialects.gemini.inbound.signatures import sign
-from nexus_core.dialects.hub.said import reasoning_in, text_in
+from nexus_core.dialects.hub.said import estimated_usage, reasoning_in, text_in
 from nexus_core.dialects.media import is_data_url, read_data_url
 from nexus_core.dialects.parsing import parse_finite_json, parse_json
-from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
@@ -39,13 +38,6 @@ def usage_fields(usage: TokenUsage) -> JsonObject:
         found["thoughtsTokenCount"] = thoughts
     found["totalTokenCount"] = usage.prompt_tokens + usage.completion_tokens
     return found
-
-
-def estimated_usage(request: Request, text_bytes: int) -> TokenUsage:
-    """The usage of an answer whose backend reported none."""
-    return TokenUsage(
-        prompt_tokens=request.demand.prompt_tokens, completion_tokens=-(-text_bytes // 4)
-    )
 
 
 def thought_part(text: str) -> JsonObject:

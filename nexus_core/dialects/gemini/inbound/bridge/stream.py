@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.gemini.inbound.bridge.answer import (
     call_part,
-    estimated_usage,
     finish_reason,
     images_in,
     logprobs_of,
@@ -21,7 +20,7 @@ from nexus_core.dialects.gemini.inbound.request import GeminiRequest
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.envelope import dumped_fields
-from nexus_core.dialects.hub.said import reasoning_in, text_in
+from nexus_core.dialects.hub.said import estimated_usage, reasoning_in, text_in
 from nexus_core.errors import InvalidRequestError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object

@@ -9,13 +9,16 @@ from nexus_core.dialects.gemini.inbound.bridge.config import read_config
 from nexus_core.dialects.gemini.inbound.bridge.conversation import read_messages
 from nexus_core.dialects.gemini.inbound.bridge.tools import read_tools
 from nexus_core.dialects.hub.envelope import hub_envelope
+from nexus_core.dialects.hub.prompt import texts_in
 from nexus_core.dialects.request import Request
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import JsonObject, is_list, is_object
+from nexus_core.types import JsonObject
 
 _READ = frozenset(
     {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "model"}
 )
+# What is no text to count.
+_UNCOUNTED = ("data", "thoughtSignature")
 _SHOWN_NAME = re.compile(r"[a-z][A-Za-z0-9]{0,39}")
 
 
@@ -48,19 +51,4 @@ def prompt_fields(request: Request) -> JsonObject:
         messages = read_messages(fields, [])
         return {"messages": messages, **read_tools(fields, for_counting=True)}
     except InvalidRequestError:  # what only Google reads; there it is counted
-        return {"messages": [{"role": "user", "content": _texts_in(fields)}]}
-
-
-def _texts_in(value: object) -> str:
-    """All texts of a request, in any place."""
-    texts: list[str] = []
-    level: list[object] = [value]
-    while level:
-        one = level.pop()
-        if isinstance(one, str):
-            texts.append(one)
-        elif is_object(one):
-            level += [inner for k, inner in one.items() if k not in ("data", "thoughtSignature")]
-        elif is_list(one):
-            level += one
-    return "\n".join(texts)
+        return {"messages": [{"role": "user", "content": texts_in(fields, _UNCOUNTED)}]}
