@@ -92,12 +92,12 @@ def offered(kind: BackendType, tool: str) -> dict[str, Any]:
             return {"tools": tools, "tool_choice": {"type": "any"}, "max_tokens": 500}
         case BackendType.GOOGLE:
             mode = {"functionCallingConfig": {"mode": "ANY"}}
-            tools = [{"functionDeclarations": [{"name": tool, "parameters": schema}]}]
-            return {"tools": tools, "toolConfig": mode}
+            declared = {"functionDeclarations": [{"name": tool, "parameters": schema}]}
+            return {"tools": [declared], "toolConfig": mode}
         case _:
             function = {"name": tool, "parameters": schema}
-            tools = [{"type": "function", "function": function}]
-            return {"tools": tools, "tool_choice": "required"}
+            functions = [{"type": "function", "function": function}]
+            return {"tools": functions, "tool_choice": "required"}
 
 
 @pytest.mark.parametrize(("tool", "is_called"), [("Bash", False), (f"{TOOL_PREFIX}bash", True)])
