@@ -94,6 +94,7 @@ ELSEWHERE = {
     "nexus_core/keys/live.py": "scenarios/test_keys.py",
     "nexus_core/keys/table.py": "keys/test_key.py",
     "nexus_core/keys/told.py": "scenarios/test_key_limits.py",
+    "nexus_core/routing/stored.py": "scenarios/test_responses_passed.py",
     "nexus_core/providers/prepared.py": "providers/test_agents.py",
     "nexus_core/providers/rewritten_stream.py": "scenarios/test_messages.py",
     "nexus_core/dialects/anthropic/blocks.py": "providers/test_translated_stream.py",

@@ -89,16 +89,53 @@ async def test_a_whole_answer_of_openais_becomes_the_stream_that_was_asked_for()
     assert response.output_text == "The folder has hello.txt; it says hi."
 
 
-@pytest.mark.parametrize("field", [{"previous_response_id": "resp_1"}, {"store": True}])
-async def test_what_refers_to_stored_answers_goes_where_they_are(field: dict[str, Any]) -> None:
+STORED = pytest.mark.parametrize("field", [{"previous_response_id": "resp_1"}, {"store": True}])
+
+
+@STORED
+async def test_what_refers_to_stored_answers_passes_to_an_openai_that_is_named(
+    field: dict[str, Any],
+) -> None:
     async with (
         upstreams(hang, answers(WHOLE)) as (gpu, up),
         running(local(gpu.url), openai(up.url)) as nexus,
     ):
+        answer = await ask(nexus, SHORT | field, **{"X-Nexus-Backend": "openai"})
+        other = await ask(nexus, SHORT | field, **{"X-Nexus-Backend": "gpu"})
+
+    assert answer.json() == WHOLE
+    assert field.items() <= json.loads(up.last.body).items()
+    assert (other.status_code, other.json()["error"]["param"]) == (400, next(iter(field)))
+    assert gpu.received == []
+
+
+@STORED
+async def test_what_refers_to_stored_answers_passes_where_there_is_one_backend(
+    field: dict[str, Any],
+) -> None:
+    async with (
+        upstreams(hang, answers(WHOLE)) as (gpu, up),
+        running(local(gpu.url, models=("other",)), openai(up.url)) as nexus,
+    ):
         answer = await ask(nexus, SHORT | field)
 
-    assert answer.headers["x-nexus-backend"] == "openai"
-    assert gpu.received == []
+    assert (answer.status_code, answer.headers["x-nexus-backend"]) == (200, "openai")
+
+
+@STORED
+async def test_what_refers_to_stored_answers_is_refused_where_they_may_be_anywhere(
+    field: dict[str, Any],
+) -> None:
+    async with (
+        upstreams(hang, hang) as (gpu, up),
+        running(local(gpu.url), openai(up.url)) as nexus,
+    ):
+        answer = await ask(nexus, SHORT | field)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, next(iter(field)))
+    assert "X-Nexus-Backend" in error["message"]
+    assert gpu.received == up.received == []
 
 
 async def test_thinking_of_another_model_is_left_out_for_openai() -> None:

@@ -16,6 +16,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.observe.origin.origin import read_origin
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
+from nexus_core.routing.stored import check_stored
 from nexus_core.types import DialectName
 
 if TYPE_CHECKING:
@@ -79,10 +80,13 @@ class Completions:
             envelope = tagged(self._gateway, envelope)
         hints = read_hints(arrival.headers, self._gateway.registry.names)
         key = arrival.caller.key
+        need = read_need(self._gateway, envelope.model, hints, key)
+        if envelope.demand.places:  # few ask for anything particular
+            check_stored(need, envelope.demand, self._gateway.registry.snapshots())
         return ProxyRequest(
             envelope=envelope,
             dialect=dialect,
-            need=read_need(self._gateway, envelope.model, hints, key),
+            need=need,
             client=arrival.caller.name,
             headers=masked_headers(arrival.headers),
             received=arrival.received,

@@ -65,10 +65,16 @@ def read_request_file(name: str, endpoint: str | None = None) -> RequestFile:
 
 def _read(told: JsonObject, text: str) -> RequestFile:
     if is_object(bodies := told.get("bodies")):  # of `nexus request ID --captured --json`
-        return RequestFile(str(bodies["endpoint"]), _content(bodies["request"]))
+        endpoint = _named(str(bodies["endpoint"]), bodies.get("model"))
+        return RequestFile(endpoint, _content(bodies["request"]))
     if is_object(told.get("body")) and isinstance(path := told.get("path"), str):  # a recording
         return RequestFile(path.partition("?")[0], json.dumps(told["body"]).encode())
-    return RequestFile(endpoint_of(told), text.encode())
+    return RequestFile(_named(endpoint_of(told), told.get("model")), text.encode())
+
+
+def _named(endpoint: str, model: object) -> str:
+    """A path that has its model in it, where that is known."""
+    return endpoint.replace("{model}", model) if isinstance(model, str) else endpoint
 
 
 def _content(told: JsonObject) -> bytes:

@@ -8,7 +8,9 @@ when nobody holds it any more: also after a SIGKILL of whoever started it, and n
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import select
 import socket
 import stat
 import subprocess
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_tui.commands.base.errors import NoAnswerError
-from nexus_tui.commands.base.listener import who_answers
+from nexus_tui.commands.base.listener import require_nexus, who_answers
 from nexus_tui.commands.base.target import local_url
 from nexus_tui.process.streams import say
 
@@ -59,24 +61,40 @@ def nexus_beside(url: str | None, start: Start) -> Generator[Beside]:
     Raises:
         NoAnswerError: there is none at `url`, something else is there, or it does not start.
     """
-    server = start.server
-    if url is None and not server.port:
-        with _started(start, _free_port(server.host)) as started:
-            yield started
+    seconds = start.server.connect_timeout_seconds
+    if url is not None:
+        require_nexus(url, seconds)
+        yield Beside(url)
         return
-    place = url or local_url(server.host, server.port)
+    port = start.server.port or _free_port(start.server.host)
+    place = local_url(start.server.host, port)
     with contextlib.ExitStack() as stack:
-        if url is None and (holding := _join(server.port)) is not None:
-            stack.callback(os.close, holding)  # before it is asked: now it does not end
-        found = who_answers(place, server.connect_timeout_seconds)
-        if found.kind == "nexus":
-            yield Beside(place)
-        elif url is not None:
-            raise NoAnswerError(found.problem)
-        elif found.kind == "stranger":
-            raise NoAnswerError(f"{found.problem}; choose another port with --port")
-        else:
-            yield stack.enter_context(_started(start, server.port))
+        with _alone(port):
+            held = _join(port)
+            if held is not None:
+                stack.callback(os.close, held)
+            child = None
+            if held is None and not _is_nexus(place, seconds):
+                child = _Child(start, port)
+                stack.callback(child.leave)
+        if held is not None:
+            _wait_for_start(place, held)
+            require_nexus(place, seconds)
+        if child is not None:
+            child.wait_for_answer(place)
+        yield Beside(place, is_new=child is not None)
+
+
+def _is_nexus(url: str, seconds: float) -> bool:
+    """Whether a Nexus runs there already, and not nothing.
+
+    Raises:
+        NoAnswerError: it is another server.
+    """
+    found = who_answers(url, seconds)
+    if found.kind == "stranger":
+        raise NoAnswerError(f"{found.problem}; choose another port with --port")
+    return found.kind == "nexus"
 
 
 def _free_port(host: str) -> int:
@@ -92,64 +110,63 @@ def _family(host: str) -> socket.AddressFamily:
 # Starting -----------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _started(start: Start, port: int) -> Generator[Beside]:
-    url = local_url(start.server.host, port)
-    log = _log_file(port)
-    fifo = _folder() / f"run-{port}"
-    with contextlib.suppress(FileNotFoundError):
-        fifo.unlink()  # of one that was killed
-    os.mkfifo(fifo, 0o600)
-    read = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    held = os.open(fifo, os.O_WRONLY)
-    try:
-        child = _child(start, port, (read, str(fifo)), log)
-    finally:
-        os.close(read)
-    try:
-        _wait_for_answer(url, child, log)
-        say(f"started a Nexus at {url} (nexus attach {url}); it ends with the program; log: {log}")
-        yield Beside(url, is_new=True)
-    finally:
-        os.close(held)
+class _Child:
+    """A Nexus in a session of its own, so that Ctrl+C is the program's alone."""
+
+    def __init__(self, start: Start, port: int) -> None:
+        self._log = _log_file(port)
+        fifo = _folder() / f"run-{port}"
+        with contextlib.suppress(FileNotFoundError):
+            fifo.unlink()  # of one that was killed
+        os.mkfifo(fifo, 0o600)
+        read = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        self._held = os.open(fifo, os.O_WRONLY)
+        own = (*start.arguments, "--no-ui", "--log-format", "pretty", "--port", str(port))
+        try:
+            log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(log, "wb") as output:
+                # -P: what lies in the user's folder is not Nexus's to import.
+                self._process = subprocess.Popen(  # noqa: S603 - this Python, and Nexus
+                    [sys.executable, "-P", "-m", _CHILD, str(read), str(fifo), *own],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=dict(start.environ),
+                    pass_fds=[read],
+                    start_new_session=True,
+                )
+        finally:
+            os.close(read)
+
+    def wait_for_answer(self, url: str) -> None:
+        """Return once it answers, and tell of it.
+
+        Raises:
+            NoAnswerError: it ended instead, or does not answer in time.
+        """
+        until = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None:
+            found = who_answers(url, _START_SECONDS)
+            if found.kind == "nexus" and found.pid in (None, self._process.pid):
+                say(
+                    f"started a Nexus at {url} (nexus attach {url}); "
+                    f"it ends with the program; log: {self._log}"
+                )
+                return
+            if time.monotonic() > until:
+                raise NoAnswerError(f"the Nexus started at {url} does not answer; log: {self._log}")
+            time.sleep(_LOOK_EVERY_SECONDS)
+        for line in self._log.read_text("utf-8", errors="replace").splitlines()[-_TOLD_LINES:]:
+            say(line.removeprefix("nexus: "))
+        raise NoAnswerError(f"the Nexus started at {url} has ended; log: {self._log}")
+
+    def leave(self) -> None:
+        """Use it no longer: it ends, unless others do."""
+        os.close(self._held)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_END_SECONDS)
-        child.returncode = child.returncode or 0  # it may go on for others, and is no zombie then
-
-
-def _child(start: Start, port: int, fifo: tuple[int, str], log: Path) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that Ctrl+C is the program's alone."""
-    own = (*start.arguments, "--no-ui", "--log-format", "pretty", "--port", str(port))
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
-        # -P: what lies in the user's folder is not Nexus's to import.
-        return subprocess.Popen(  # noqa: S603 - this Python, and Nexus
-            [sys.executable, "-P", "-m", _CHILD, str(fifo[0]), fifo[1], *own],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=dict(start.environ),
-            pass_fds=[fifo[0]],
-            start_new_session=True,
-        )
-
-
-def _wait_for_answer(url: str, child: subprocess.Popen[bytes], log: Path) -> None:
-    """
-    Raises:
-        NoAnswerError: it ended instead, or does not answer in time.
-    """
-    until = time.monotonic() + _START_SECONDS
-    while child.poll() is None:
-        found = who_answers(url, _START_SECONDS)
-        if found.kind == "nexus" and found.pid in (None, child.pid):
-            return
-        if time.monotonic() > until:
-            raise NoAnswerError(f"the Nexus started at {url} does not answer; log: {log}")
-        time.sleep(_LOOK_EVERY_SECONDS)
-    lines = log.read_text("utf-8", errors="replace").splitlines()[-_TOLD_LINES:]
-    for line in lines:
-        say(line.removeprefix("nexus: "))
-    raise NoAnswerError(f"the Nexus started at {url} has ended; log: {log}")
+            self._process.wait(_END_SECONDS)
+        # It may go on for others, and is no zombie then.
+        self._process.returncode = self._process.returncode or 0
 
 
 def _log_file(port: int) -> Path:
@@ -176,6 +193,25 @@ def _join(port: int) -> int | None:
         return os.open(_folder() / f"run-{port}", os.O_WRONLY | os.O_NONBLOCK)
     except OSError:  # no such file, or nobody reads it
         return None
+
+
+@contextlib.contextmanager
+def _alone(port: int) -> Generator[None]:
+    """While the context lasts no other `nexus run` looks whether to start one at the port."""
+    with open(_folder() / f"run-{port}.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _wait_for_start(url: str, holding: int) -> None:
+    """Return once it answers, or has ended: another `nexus run` may just be starting it."""
+    until = time.monotonic() + _START_SECONDS
+    poll = select.poll()
+    poll.register(holding, 0)  # an error alone: nobody reads it any more
+    while time.monotonic() < until and not poll.poll(0):
+        if who_answers(url, _START_SECONDS).kind != "nothing":
+            return
+        time.sleep(_LOOK_EVERY_SECONDS)
 
 
 def _folder() -> Path:

@@ -36,8 +36,8 @@ class Tally:
     cost_nano_usd: int = 0
     is_estimated: bool = False  # some of the tokens and of the cost are Nexus's own count
     unpriced: int = 0  # requests that cost something, and nobody knows how much
-    # What was asked for and, of a backend's own name, what served; in order of appearance.
-    models: dict[tuple[str, str | None], None] = field(default_factory=dict)
+    # What was asked for, in order of appearance, and what served it last, by its own name.
+    models: dict[str, str | None] = field(default_factory=dict)
     backends: dict[str, None] = field(default_factory=dict)
     rows: deque[RequestRecord] = field(default_factory=deque)  # those still listed, oldest first
     subagents: dict[str, Tally] = field(default_factory=dict)
@@ -46,26 +46,31 @@ class Tally:
         """One more request, however far it is."""
         if not self.requests:
             self.since = row.at
-        self.last = max(self.last, row.at)
+        if row.at > self.last:
+            self.last = row.at
         self.requests += 1
         self.running += 1
         self.rows.append(row)
-        if len(self.models) < _MOST_NAMES:
-            self.models[row.asked_model, None] = None
+        models, asked = self.models, row.asked_model
+        if asked not in models and len(models) < _MOST_NAMES:
+            models[asked] = None
 
     def ended(self, row: RequestRecord) -> None:
         """One of them is over."""
-        self.running -= 1
-        self.last = max(self.last, row.ended_at or 0.0)
+        self.running = max(self.running - 1, 0)  # one may have come before it was kept anew
+        ended = row.ended_at or 0.0
+        if ended > self.last:
+            self.last = ended
+        backend, asked = row.backend, row.asked_model
+        if backend is not None:
+            if asked in self.models:
+                self.models[asked] = row.route_model
+            if backend not in self.backends and len(self.backends) < _MOST_NAMES:
+                self.backends[backend] = None
         if row.has_error:
             self.errors += 1
-        if row.backend is not None:
-            if row.route_model != row.asked_model and len(self.models) < _MOST_NAMES:
-                self.models.pop((row.asked_model, None), None)
-                self.models[row.asked_model, row.route_model] = None
-            if len(self.backends) < _MOST_NAMES:
-                self.backends[row.backend] = None
-        self.unpriced += row.is_unpriced
+        if row.is_unpriced:
+            self.unpriced += 1
         if (usage := row.usage) is None:
             return
         self.prompt_tokens += usage.prompt_tokens
@@ -89,11 +94,9 @@ class Tally:
     @property
     def model_names(self) -> str:
         """`claude-opus-4-8 → qwen3-coder, claude-haiku-4-5`."""
-        asked = {name for name, served in self.models if served is not None}
         return ", ".join(
-            name if served is None else f"{name} → {served}"
-            for name, served in self.models
-            if served is not None or name not in asked
+            name if served in (None, name) else f"{name} → {served}"
+            for name, served in self.models.items()
         )
 
     @property
@@ -123,6 +126,11 @@ class SessionBook:
         """All of them, those with the latest requests last."""
         return [*self._sessions.values()]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next session makes it forget one."""
+        return len(self._sessions) >= self._capacity
+
     def came(self, row: RequestRecord) -> None:
         """A request came; a call that was refused before it was routed belongs to no session."""
         if row.refused is not None:
@@ -146,24 +154,24 @@ class SessionBook:
 
     def ended(self, row: RequestRecord) -> None:
         """A request that came before is over."""
-        for one in self._of(row):
-            one.ended(row)
+        origin = row.origin
+        one = self._sessions.get((origin.agent, origin.session))
+        if one is None or row.refused is not None:
+            return
+        one.ended(row)
+        if origin.subagent is not None and origin.subagent in one.subagents:
+            one.subagents[origin.subagent].ended(row)
 
     def went(self, row: RequestRecord) -> None:
         """A request, the oldest of all, is listed no more."""
-        for one in self._of(row):
-            one.went(row)
+        origin = row.origin
+        one = self._sessions.get((origin.agent, origin.session))
+        if one is None or row.refused is not None:
+            return
+        one.went(row)
+        if origin.subagent is not None and origin.subagent in one.subagents:
+            one.subagents[origin.subagent].went(row)
 
     def clear(self) -> None:
         """Forget all of them."""
         self._sessions.clear()
-
-    def _of(self, row: RequestRecord) -> Iterable[Tally]:
-        if row.refused is not None:
-            return ()
-        origin = row.origin
-        one = self._sessions.get((origin.agent, origin.session))
-        if one is None:
-            return ()
-        sub = None if origin.subagent is None else one.subagents.get(origin.subagent)
-        return (one,) if sub is None else (one, sub)

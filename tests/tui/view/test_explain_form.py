@@ -97,6 +97,18 @@ def test_a_body_that_was_kept_is_asked_about_as_its_own_api_reads_it() -> None:
     assert question.hints.zone is PrivacyZone.RESTRICTED
 
 
+def test_a_body_of_gemini_is_read_with_the_model_of_its_path() -> None:
+    body = {"contents": [{"role": "user", "parts": [{"text": "hi " * 50}]}],
+            "tools": [{"functionDeclarations": [{"name": "look", "description": "x"}]}],
+            "generationConfig": {"maxOutputTokens": 77}}  # fmt: skip
+    row = received("/v1beta/models/{model}:generateContent")
+
+    demand = ExplainForm.of_captured(row, json.dumps(body).encode()).question().demand
+
+    assert demand.completion_limit == 77
+    assert Capability.TOOLS in demand.capabilities
+
+
 @pytest.mark.parametrize("body", [None, b"{}", b"no JSON"])
 def test_without_a_body_that_can_be_read_its_size_has_to_do(body: bytes | None) -> None:
     row = received("/v1/messages")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nexus_core.dialects.inbound import inbound_at
 from nexus_tui.commands.base.errors import NoAnswerError
 from nexus_tui.commands.base.request_file import endpoint_of, read_request_file
 
@@ -71,6 +72,25 @@ def test_what_nexus_request_tells_of_captured_bodies_is_read(
         monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(told)))
 
         assert read_request_file("-") == ("/v1/messages", sent)
+
+
+def test_the_model_in_a_path_of_gemini_is_the_one_that_was_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request = {"encoding": "utf-8", "content": '{"contents": []}'}
+    endpoint = "/v1beta/models/{model}:generateContent"
+    told = {"bodies": {"endpoint": endpoint, "model": "flash", "request": request}}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(told)))
+
+    assert read_request_file("-").endpoint == "/v1beta/models/flash:generateContent"
+
+
+def test_a_recording_of_gemini_cli_names_its_model_in_the_path() -> None:
+    found = read_request_file(str(DATA / "gemini_cli" / "02-turn-1.json"))
+
+    assert found.endpoint.startswith("/v1beta/models/gemini-")
+    assert "{model}" not in found.endpoint
+    assert inbound_at(found.endpoint) is not None
 
 
 def test_the_endpoint_that_is_given_counts(tmp_path: Path) -> None:

@@ -45,10 +45,9 @@ def answers(port: int) -> bool:
         return False
 
 
-@contextmanager
-def running(folder: Path, config: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """`nexus run` with a program that runs, and waits for its stdin to be closed."""
-    process = subprocess.Popen(  # noqa: S603 - ours
+def started(folder: Path, config: Path, port: int) -> subprocess.Popen[bytes]:
+    """`nexus run` with a program that says READY, and waits for its stdin to be closed."""
+    return subprocess.Popen(  # noqa: S603 - ours
         [
             *(sys.executable, "-m", "nexus_tui.cli", "run", "--config", str(config)),
             *("--port", str(port), "--", "sh", "-c", "echo READY; exec cat"),
@@ -59,6 +58,12 @@ def running(folder: Path, config: Path, port: int) -> Iterator[subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+
+
+@contextmanager
+def running(folder: Path, config: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """`nexus run`, whose program runs."""
+    process = started(folder, config, port)
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -116,6 +121,19 @@ def test_it_stays_while_another_uses_it(tmp_path: Path, config: Path) -> None:
         assert second.stdin is not None
         second.stdin.close()
         wait_until(lambda: not answers(port))
+
+
+def test_two_at_once_start_one(tmp_path: Path, config: Path) -> None:
+    port = free_port()
+    processes = [started(tmp_path, config, port) for _ in range(2)]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"READY\n"
+    finally:
+        for process in processes:
+            process.communicate()
+    assert [process.returncode for process in processes] == [0, 0]
 
 
 def test_one_that_runs_already_is_used_and_left(tmp_path: Path) -> None:
