@@ -102,6 +102,7 @@ class Gateway:
             now,
             time.monotonic_ns if clock is time.monotonic else lambda: int(clock() * 1e9),
             self.cost_tracker.limit_created,
+            is_optional=options.is_demo,
         )
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
         parts = ProxyParts(

@@ -99,7 +99,11 @@ class Guard:
             allowed, elsewhere = elsewhere, allowed
         elif created is not None:
             key = _find_created(headers, created)
-            return _check_key(headers, allowed, elsewhere) if key is None else Caller(key.name, key)
+            if key is not None:
+                return Caller(key.name, key)
+            if created.is_optional and not allowed and _presented(headers) is None:
+                return _NAMELESS
+            return _check_key(headers, allowed, elsewhere)
         if not allowed:
             return _NAMELESS
         try:

@@ -44,6 +44,8 @@ class LiveKeys:
         now: Callable[[], float],
         clock: Callable[[], int],
         budgets: Callable[[Mapping[str, float | None]], None],
+        *,
+        is_optional: bool = False,
     ) -> None:
         """Read the file, if there is one; never fails.
 
@@ -52,11 +54,13 @@ class LiveKeys:
             now: seconds since the epoch.
             clock: monotonic nanoseconds.
             budgets: is given each key's name, and its monthly budget in dollars.
+            is_optional: who has no key comes in all the same; for a demo, whose traffic has none.
         """
         self.path = path
         # None: there is no created key, and there was none.
         self.table: KeyTable | None = None
         self._now, self._clock, self._budgets = now, clock, budgets
+        self._is_optional = is_optional
         self._parts: tuple[KeyStore, KeyTable] | None = None
         self._seen: _Signature | None = None
         self._refreshing = asyncio.Lock()
@@ -71,7 +75,8 @@ class LiveKeys:
             from nexus_core.keys.store import KeyStore
             from nexus_core.keys.table import KeyTable
 
-            self._parts = KeyStore(self.path), KeyTable(self._now, self._clock)
+            table = KeyTable(self._now, self._clock, is_optional=self._is_optional)
+            self._parts = KeyStore(self.path), table
         return self._parts
 
     async def refresh(self) -> None:
@@ -111,6 +116,8 @@ class LiveKeys:
         else:
             table.replace(found)
             self._budgets({key.name: key.limits.budget_usd for key in found})
+        if self.table is None and not table.is_open and not self._is_optional:
+            log.info("client keys: there are created ones; requests need a key")
         self.table = None if table.is_open else table
 
 

@@ -12,8 +12,16 @@ from nexus_core.keys.meter import KeyMeter
 class KeyTable:
     """Created keys by id. For one thread; what is used of a key's limits outlives its changes."""
 
-    def __init__(self, now: Callable[[], float], clock: Callable[[], int]) -> None:
-        """`now` gives seconds since the epoch, `clock` monotonic nanoseconds."""
+    def __init__(
+        self, now: Callable[[], float], clock: Callable[[], int], *, is_optional: bool = False
+    ) -> None:
+        """
+        Args:
+            now: seconds since the epoch.
+            clock: monotonic nanoseconds.
+            is_optional: who has no key comes in all the same.
+        """
+        self.is_optional = is_optional
         self._now = now
         self._clock = clock
         self._by_id: dict[bytes, HeldKey] = {}

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from dataclasses import dataclass
 
+import pytest
 from msgspec.structs import replace
 
+from nexus_core.api.auth import Guard
+from nexus_core.config.schema import AuthConfig
+from nexus_core.errors import AuthenticationError
 from nexus_core.keys.key import Limits, StoredKey, digest_of, id_in, new_id, new_secret
 from nexus_core.keys.table import KeyTable
 
 AT = 1_800_000_000.0
+
+
+@dataclass
+class Created:
+    table: KeyTable | None
 
 
 def key(secret: str, **more: object) -> StoredKey:
@@ -89,6 +100,23 @@ def test_a_table_finds_a_key_and_keeps_what_is_used_of_it() -> None:
     assert changed.meter.is_full
     for stranger in (b"", b"nx-", b"nx-abcdefgh-", secret.encode()[:20], b"sk-1"):
         assert table.find(stranger) is None
+
+
+@pytest.mark.parametrize(("is_optional", "names"), [(True, {None, "laptop"}), (False, {"laptop"})])
+def test_only_a_demo_goes_on_without_a_key(is_optional: bool, names: set[str | None]) -> None:
+    secret = new_secret(new_id())
+    table = KeyTable(lambda: AT, lambda: 0, is_optional=is_optional)
+    table.replace([key(secret)])
+    guard, came_in = Guard(AuthConfig(), Created(table)), set[str | None]()
+
+    for presented in (None, secret, "nx-wrong"):
+        headers = [(b"host", b"localhost")]
+        if presented is not None:
+            headers.append((b"authorization", f"Bearer {presented}".encode()))
+        with suppress(AuthenticationError):
+            came_in.add(guard.admit("/v1/models", headers).name)
+
+    assert came_in == names
 
 
 def test_once_a_key_was_made_nobody_comes_in_without_one() -> None:

@@ -203,17 +203,6 @@ def answer(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json=ANSWER)
 
 
-class OpenDoor(LiveKeys):
-    """Keys that are made and never in force: who draws one by chance would lock all others out."""
-
-    @property
-    def table(self) -> None:  # type: ignore[override]
-        return None
-
-    @table.setter
-    def table(self, _: object) -> None: ...
-
-
 def make_gateway() -> Gateway:
     backends = [
         {"name": "local", "type": "vllm", "zone": "restricted", "models": ["m"]},
@@ -229,7 +218,8 @@ def make_gateway() -> Gateway:
     )
     files = GatewayOptions(files=lambda live, _: ConfigControl(live, lambda _: config, {}))
     gateway = Gateway(config, engine=HttpxEngine(httpx.MockTransport(answer)), options=files)
-    gateway.keys = OpenDoor(None, gateway.now, time.monotonic_ns, lambda _: None)
+    # Who draws a key by chance locks nobody out.
+    gateway.keys = LiveKeys(None, gateway.now, time.monotonic_ns, lambda _: None, is_optional=True)
     gateway.event_log.close()  # so that the stream of events comes to an end
     return gateway
 
