@@ -17,12 +17,14 @@ from nexus_core.api.models import describe_for_google, find_model, not_served, s
 from nexus_core.dialects.gemini.inbound.counting import read_counted
 from nexus_core.dialects.gemini.inbound.dialect import GEMINI
 from nexus_core.dialects.gemini.inbound.models import page_of
+from nexus_core.dialects.gemini.inbound.paths import Method
 from nexus_core.gateway import Gateway
 from nexus_core.types import JsonObject
 
 _JSON = "application/json"
 _DIGITS = "^[0-9]{0,9}$"
 _COUNT = ":countTokens"
+_METHODS = ", ".join([*Method, _COUNT[1:]])
 _PAGE, _MOST = 50, 1000  # models on a page: usually, and at most
 
 
@@ -64,6 +66,16 @@ def create_router(gateway: Gateway) -> APIRouter:
         if find_model(gateway, model) is None:
             raise await not_served(gateway, model, "/v1beta/models")
         return _answer(describe_for_google(gateway, model))
+
+    @router.post("/v1beta/models/{model:path}", include_in_schema=False)
+    async def other_method(model: str) -> Response:
+        """Refused: says which methods a model has here."""
+        name, colon, method = model.rpartition(":")
+        if not colon:
+            raise HTTPException(405, f"models/{model} takes GET, or POST :METHOD", {"allow": "GET"})
+        if not name:
+            raise HTTPException(404, f"no model is named before :{method}")
+        raise HTTPException(404, f"{method!r} is no method here, but {_METHODS} are")
 
     return router
 
