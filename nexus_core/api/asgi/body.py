@@ -23,7 +23,8 @@ MAX_COMMAND_BYTES = 1024 * 1024  # parsed, JSON may take many times its length i
 MAX_COMMAND_KEYS = 100  # of one object; FastAPI makes an error of each that it does not know
 
 _CONFIGURED = "max_body_bytes"
-_PROMPTS = frozenset({"/nexus/explain", "/nexus/send"})  # as long as those of the data plane
+# Paths of prompts, which may be as long as those of the data plane; the last ones count tokens.
+_PROMPTS = ("/nexus/explain", "/nexus/send", "/count_tokens", ":countTokens")
 
 
 async def read_body(
@@ -73,7 +74,7 @@ async def read_command(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
         InvalidRequestError: as read_body and as_utf8; or it isn't valid JSON, or isn't called so.
     """
     _require_json(scope)
-    if scope["path"] in _PROMPTS:
+    if scope["path"].endswith(_PROMPTS):
         return _Received(as_utf8(await read_body(scope, receive, max_bytes)), receive)
     what = _CONFIGURED if max_bytes <= MAX_COMMAND_BYTES else "the limit for commands"
     body = as_utf8(await read_body(scope, receive, min(max_bytes, MAX_COMMAND_BYTES), what))

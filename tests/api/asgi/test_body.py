@@ -231,7 +231,7 @@ PLACES = [
     b"DELETE /v1/models/m",
     b"OPTIONS /nexus/state",
     b"POST /nowhere",
-    b"POST /v1/responses",
+    b"POST /v1/conversations",
     b"PATCH /nowhere",
 ]
 
