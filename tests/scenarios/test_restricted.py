@@ -151,7 +151,8 @@ def body_of(sent: Sent) -> dict[str, Any]:
     for limit in ("max_tokens", "max_output_tokens", "max_completion_tokens"):
         if limit in body and sent.is_long:
             body[limit] = 64_000
-    return json.loads(json.dumps(body).replace('"look"', f'"{MARK}"'))
+    marked: dict[str, Any] = json.loads(json.dumps(body).replace('"look"', f'"{MARK}"'))
+    return marked
 
 
 @promised()
