@@ -14,12 +14,11 @@ from fastapi.responses import Response
 
 from nexus_core.api.asgi.encoding import as_utf8
 from nexus_core.api.inference.count import counted
-from nexus_core.api.models import describe_for_google, find_model, served_models
+from nexus_core.api.models import describe_for_google, find_model, not_served, served_models
 from nexus_core.background import read_long
 from nexus_core.dialects.gemini.inbound.counting import read_counted
 from nexus_core.dialects.gemini.inbound.dialect import GEMINI
 from nexus_core.dialects.gemini.inbound.models import page_of
-from nexus_core.errors import ModelNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.types import JsonObject
 
@@ -65,10 +64,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         if model.endswith(_COUNT):
             raise HTTPException(405, f"{_COUNT[1:]} takes POST", {"allow": "POST"})
         if find_model(gateway, model) is None:
-            raise ModelNotFoundError(
-                f"models/{model} is not served here; GET /v1beta/models lists the models",
-                param="model",
-            )
+            raise await not_served(gateway, model, "/v1beta/models")
         return _answer(describe_for_google(gateway, model))
 
     return router

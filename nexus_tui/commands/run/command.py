@@ -106,8 +106,7 @@ class _Run:
             return self._print(program, rest)
         path = shutil.which(program.command, path=self.environ.get("PATH"))
         if path is None:
-            say(f"run: {program.title} is not installed ({program.command}); {program.install}")
-            return NOT_FOUND
+            return _not_found(program)
         from nexus_tui.commands.run.beside import Start, nexus_beside
 
         start = Start(self.config.server, self._own_arguments(), self.environ)
@@ -211,6 +210,17 @@ class _Run:
         words += ["--host", options.host] if options.host else []
         words += ["--cloud"] if options.cloud else []
         return words + (["--log-level", options.log_level] if options.log_level else [])
+
+
+def _not_found(program: Program) -> int:
+    """Say why it can't be executed; gives the exit code."""
+    command = program.command
+    if os.path.exists(command) and os.sep in command:
+        say(f"run: {command} is not executable")
+        return NOT_EXECUTABLE
+    aside = "" if command == program.title else f" ({command})"
+    say(f"run: {program.title} is not installed{aside}; {program.install}")
+    return NOT_FOUND
 
 
 @contextlib.contextmanager

@@ -78,6 +78,20 @@ def test_a_model_that_is_not_served_is_told_before_the_program_starts(tmp_path: 
     assert done.stderr == f"nexus: run: --model: {message}\n"
 
 
+def test_a_command_that_is_not_there_or_can_not_be_executed(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no program")
+
+    missing = run(tmp_path, "run", "--", "no-such-program")
+    found = run(tmp_path, "run", "--", str(text))
+
+    assert missing.returncode == 127
+    words = "no-such-program is not installed; check its name and your PATH"
+    assert missing.stderr == f"nexus: run: {words}\n"
+    assert found.returncode == 126
+    assert found.stderr == f"nexus: run: {text} is not executable\n"
+
+
 def test_a_program_that_is_not_installed(tmp_path: Path) -> None:
     done = run(tmp_path, "run", "codex", PATH="/nowhere")
 
