@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from nexus_core.aliases import is_glob, resolve_aliases
 from nexus_core.api.asgi.messages import KEY, Scope, header
+from nexus_core.errors import ModelNotFoundError
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.gateway import Gateway
+from nexus_core.near_names import near_names, shortlist
 
 if TYPE_CHECKING:
     from nexus_core.keys.held import HeldKey
@@ -72,6 +74,13 @@ async def served_models(view: View) -> list[str]:
         names += (entry["id"] for entry in batch)
         await asyncio.sleep(0)
     return names
+
+
+async def not_served(view: View, name: str, listing: str) -> ModelNotFoundError:
+    """The error for a name that no backend serves; `listing` is the path of the list of models."""
+    near = near_names(name, await shortlist(name, await served_models(view)))
+    hint = f"did you mean {' or '.join(near)}?" if near else f"GET {listing} lists the models"
+    return ModelNotFoundError(f"the model {name!r} is not served here; {hint}", param="model")
 
 
 async def list_for_anthropic(view: View) -> bytes:
