@@ -6,6 +6,7 @@ https://ai.google.dev/api/models and https://ai.google.dev/api/tokens
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -14,6 +15,7 @@ from fastapi.responses import Response
 from nexus_core.api.asgi.encoding import as_utf8
 from nexus_core.api.inference.count import counted
 from nexus_core.api.models import describe_for_google, find_model, not_served, served_models
+from nexus_core.background import read_long
 from nexus_core.dialects.gemini.inbound.counting import read_counted
 from nexus_core.dialects.gemini.inbound.dialect import GEMINI
 from nexus_core.dialects.gemini.inbound.models import page_of
@@ -81,7 +83,8 @@ def create_router(gateway: Gateway) -> APIRouter:
 
 
 async def _count(gateway: Gateway, request: Request, model: str) -> Response:
-    envelope = read_counted(model, as_utf8(await request.body()))
+    body = as_utf8(await request.body())
+    envelope = await read_long(partial(read_counted, model), body)
     tokens = await counted(gateway, request, envelope, GEMINI)
     return _answer({"totalTokens": tokens})
 
