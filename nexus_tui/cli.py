@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nexus",
-        description="One OpenAI-compatible endpoint for local inference servers and cloud APIs.",
+        description="One endpoint for local inference servers and cloud APIs, for clients of "
+        "OpenAI, Anthropic, Google and Ollama.",
         epilog="Without the dashboard (TERM=dumb, screen readers, scripts): status, backends, "
         "requests, request, costs, logs and explain show what its tabs do, as plain text or JSON. "
         "Precedence: option, NEXUS_* variable, config file.",

@@ -124,9 +124,12 @@ class SessionList(SortableList):
         return len(self._shown)
 
     def head(self, width: int) -> Sequence[Line]:
-        view = self._view
-        running = sum(one.running > 0 for one in view.sessions.sessions)
-        states = [f"{count(len(view.sessions.sessions))} in all, {running} running"]
+        view, sessions = self._view, self._view.sessions.sessions
+        running = sum(one.running > 0 for one in sessions)
+        listed = f"{count(len(sessions))} in all"
+        if view.sessions.is_full:
+            listed = f"the latest {count(len(sessions))}"
+        states = [f"{listed}, {running} running"]
         states += ["paused"] if view.paused else []
         states += self.sorted_by()
         states += ["errors only"] if view.errors_only else []
