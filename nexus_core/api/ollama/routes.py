@@ -134,11 +134,11 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Refused: says how to do it on a backend's machine."""
         raise ManagedElsewhereError(_how(gateway, "rm", "NAME"))
 
-    @router.head("/version", include_in_schema=False)
-    @router.head("/tags", include_in_schema=False)
+    @router.head("/version", operation_id="ollama_has_version")
+    @router.head("/tags", operation_id="ollama_has_tags")
     async def ollama_is_there() -> Response:
         """What some clients ask to see whether an Ollama is there."""
-        return Response()
+        return Response(media_type="application/json")
 
     @router.head("/blobs/{digest}", include_in_schema=False)
     async def ollama_has_blob(digest: str) -> Response:
