@@ -65,8 +65,11 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
 def _program(text: str) -> str:
     if text in NAMES:
         return text
-    known = ", ".join(NAMES)
-    raise argparse.ArgumentTypeError(f"knows {known}; for other programs: nexus run -- {text}")
+    from nexus_core.config.wording import did_you_mean
+
+    known, meant = ", ".join(NAMES), did_you_mean(text, NAMES)
+    other = meant or f"; for other programs: nexus run -- {text}"
+    raise argparse.ArgumentTypeError(f"knows {known}{other}")
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

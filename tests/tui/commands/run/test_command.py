@@ -114,6 +114,7 @@ def test_a_command_that_is_no_program(tmp_path: Path) -> None:
     [
         ((), "name a program (claude, codex, gemini, opencode), or a command after --"),
         (("aider",), "for other programs: nexus run -- aider"),
+        (("claud",), 'did you mean "claude"?'),
         (("claude", "-p", "hi"), "what the program takes stands after --"),
         (("claude", "--modle", "m"), 'did you mean "--model"?'),
         (("claude", "--privacy", "secret"), "--privacy: invalid choice"),
