@@ -107,7 +107,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self.tabs = Tabs(
             DashboardTab(source, view, frames),
             RequestsTab(source, view),
-            BackendsTab(frames, view.troubles),
+            BackendsTab(frames, view),
             ZonesTab(frames, view),
             CostsTab(frames),
             LogsTab(self._logs, self._notices.kept),

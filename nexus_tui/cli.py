@@ -25,7 +25,7 @@ from nexus_tui.commands import (
     requests,
     status,
 )
-from nexus_tui.commands.base.subcommands import SubcommandParser
+from nexus_tui.commands.base.subcommands import MainParser, SubcommandParser
 from nexus_tui.commands.base.target import load
 from nexus_tui.commands.run import command as run_program
 from nexus_tui.process.address import why_not_bound
@@ -80,9 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = MainParser(
         prog="nexus",
-        description="One OpenAI-compatible endpoint for local inference servers and cloud APIs.",
+        description="One endpoint for local inference servers and cloud APIs, for clients of "
+        "OpenAI, Anthropic, Google and Ollama.",
         epilog="Without the dashboard (TERM=dumb, screen readers, scripts): status, backends, "
         "requests, request, costs, logs and explain show what its tabs do, as plain text or JSON. "
         "Precedence: option, NEXUS_* variable, config file.",
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ascii", action="store_true", help="ASCII characters only (default: by the locale)")
     add("--version", action="version", version=f"nexus {__version__}")
     parser.set_defaults(run=_run)
+    parser.programs = run_program.NAMES
     commands = parser.add_subparsers(
         dest="command", title="commands", metavar="COMMAND", parser_class=SubcommandParser
     )

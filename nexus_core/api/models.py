@@ -11,7 +11,9 @@ from typing import Any
 
 from nexus_core.aliases import is_glob, resolve_aliases
 from nexus_core.api.asgi.messages import Scope, header
+from nexus_core.errors import ModelNotFoundError
 from nexus_core.gateway import Gateway
+from nexus_core.near_names import near_names, shortlist
 
 _GOOGLES = (b"x-goog-api-key", b"x-goog-api-client")  # that Google's clients send
 _SLICE = 500  # entries: about a millisecond of the loop
@@ -38,6 +40,13 @@ async def served_models(gateway: Gateway) -> list[str]:
         names += (entry["id"] for entry in batch)
         await asyncio.sleep(0)
     return names
+
+
+async def not_served(gateway: Gateway, name: str, listing: str) -> ModelNotFoundError:
+    """The error for a name that no backend serves; `listing` is the path of the list of models."""
+    near = near_names(name, await shortlist(name, await served_models(gateway)))
+    hint = f"did you mean {' or '.join(near)}?" if near else f"GET {listing} lists the models"
+    return ModelNotFoundError(f"the model {name!r} is not served here; {hint}", param="model")
 
 
 async def list_for_anthropic(gateway: Gateway) -> bytes:

@@ -9,9 +9,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from nexus_core.api.health import read_health
-from nexus_core.api.models import describe_for_google, find_model, is_googles, list_models
+from nexus_core.api.models import (
+    describe_for_google,
+    find_model,
+    is_googles,
+    list_models,
+    not_served,
+)
 from nexus_core.background import in_background, load_in_background
-from nexus_core.errors import ModelNotFoundError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import cooldown_as_json
 from nexus_core.gateway import Gateway
@@ -44,10 +49,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         """One model or alias; to Google's clients in the shape of their API."""
         found = find_model(gateway, model)
         if found is None:
-            raise ModelNotFoundError(
-                f"the model {model!r} is not served here; GET /v1/models lists the models",
-                param="model",
-            )
+            raise await not_served(gateway, model, "/v1/models")
         if is_googles(request.scope):
             return describe_for_google(gateway, model)
         return found

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import httpx
 
-from nexus_core.demo.backends import CLAUDE, HAIKU
+from nexus_core.demo.backends import CLAUDE, HAIKU, TOOL_PREFIX
 from nexus_core.types import JsonObject, is_object
 
 Turn: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
@@ -42,13 +42,13 @@ _LOOK_AROUND = "Find every place that calls the old function, and list them."
 def _tool(name: str, what: str, *arguments: str) -> JsonObject:
     properties = {argument: {"type": "string"} for argument in arguments}
     schema = {"type": "object", "properties": properties, "required": [*arguments]}
-    return {"name": name, "description": what, "input_schema": schema}
+    return {"name": TOOL_PREFIX + name, "description": what, "input_schema": schema}
 
 
 _TOOLS = [
-    _tool("Read", "Read a file", "file_path"),
-    _tool("Bash", "Run a command", "command"),
-    _tool("Edit", "Replace text in a file", "file_path", "old_string", "new_string"),
+    _tool("read", "Read a file", "file_path"),
+    _tool("bash", "Run a command", "command"),
+    _tool("edit", "Replace text in a file", "file_path", "old_string", "new_string"),
 ]
 _RESULT = "src/queue.py:41: while not self._done:\n" * 12
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -33,6 +33,9 @@ HAIKU = "claude-haiku-4-5-20251001"  # what subagents ask for; here a local mode
 CODEX = "gpt-5-codex"  # what the other agent asks for; the same one serves it
 GEMINI = "gemini-2.5-flash"
 NEW_GEMINI = "gemini-3-flash-preview"
+
+# Of the demo's own tools. No other is called: no shell of a real client gets made-up commands.
+TOOL_PREFIX = "demo_"
 
 ALIASES = {
     "gpt-4": LARGE_LOCAL,
@@ -79,7 +82,7 @@ class DemoFleet:
                 self._folder = stack.enter_context(TemporaryDirectory(prefix="nexus-demo-"))
             for name, simulation in self._simulations().items():
                 server = SimulatedServer(
-                    simulation.behaviour,
+                    replace(simulation.behaviour, tool_prefix=TOOL_PREFIX),
                     wire=simulation.wire,
                     random=self._random,
                     speed=self._speed,

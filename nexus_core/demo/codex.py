@@ -10,14 +10,14 @@ from uuid import UUID
 import httpx
 
 from nexus_core.demo.agents import TASKS, Turn
-from nexus_core.demo.backends import CODEX
+from nexus_core.demo.backends import CODEX, TOOL_PREFIX
 from nexus_core.types import JsonObject, is_object
 
 _MOST_ROUNDS = 9  # requests of one session
 _GUIDE = "You are a coding agent of the demo. Read before you write, and run the tests after it. "
 _SHELL: JsonObject = {
     "type": "function",
-    "name": "shell",
+    "name": f"{TOOL_PREFIX}shell",
     "description": "Run a command",
     "strict": False,
     "parameters": {

@@ -23,6 +23,7 @@ from nexus_core.demo.backends import (
     SMALL_CLAUDE,
     SMALL_CLOUD,
     SMALL_LOCAL,
+    TOOL_PREFIX,
 )
 from nexus_core.demo.codex import ResponsesAgent
 
@@ -49,7 +50,7 @@ PROMPTS = (
 _SEARCH_TOOL = {
     "type": "function",
     "function": {
-        "name": "search",
+        "name": f"{TOOL_PREFIX}search",
         "description": "Search the notes",
         "parameters": {"type": "object", "properties": {"query": {"type": "string"}}},
     },

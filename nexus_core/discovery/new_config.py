@@ -15,7 +15,7 @@ from nexus_core.types import PrivacyZone
 _SHOWN_MODELS = 8  # names in a comment
 
 _HEAD = """\
-# Nexus: one OpenAI-compatible endpoint at http://127.0.0.1:8000/v1.
+# Nexus: one endpoint at http://127.0.0.1:8000, for OpenAI's clients http://127.0.0.1:8000/v1.
 # Nexus reads --config FILE, $NEXUS_CONFIG, ./nexus.toml or nexus.toml in your config folder.
 # `nexus check` tests this configuration. Omitted keys have their defaults.
 

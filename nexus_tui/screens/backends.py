@@ -9,7 +9,7 @@ from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.frame import Frames
-from nexus_tui.view.model import BACKENDS, Troubles
+from nexus_tui.view.model import BACKENDS, ViewModel
 from nexus_tui.widgets.backend_detail import BackendDetail, BackendFacts
 from nexus_tui.widgets.backend_list import BackendTable
 from nexus_tui.widgets.base.lines import LineWidget
@@ -22,11 +22,11 @@ _DETAIL = 14  # lines below the table from which the whole backend is shown in p
 class BackendsTab(Tab):
     """The Backends tab: the table with the selected backend below it, or one backend alone."""
 
-    def __init__(self, frames: Frames, troubles: Troubles) -> None:
+    def __init__(self, frames: Frames, view: ViewModel) -> None:
         super().__init__(id="backends")
         self.table = BackendTable(frames)
         self.facts = BackendFacts(frames, lambda: self.table.selected)
-        self.detail = BackendDetail(frames, troubles, lambda: self.table.selected)
+        self.detail = BackendDetail(frames, view, lambda: self.table.selected)
         self.is_open = False  # one backend has the whole tab
         self._table_lines = -1  # that the table has; -1: those that are left
 

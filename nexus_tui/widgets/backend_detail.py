@@ -1,4 +1,4 @@
-"""Backend detail: address, models, statistics and last failures."""
+"""Backend detail: address, models, statistics, last failures and, in free room, last requests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clip, clock, duration, fit, wrap
 from nexus_tui.view.frame import BackendView, Frame, Frames
-from nexus_tui.view.model import Troubles
+from nexus_tui.view.model import ViewModel
 from nexus_tui.widgets.base.lines import Line, LineWidget, joined, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
 from nexus_tui.widgets.cells.backends import STATE_CELLS, UNSAVED, note_cell, spent_cell, tokens_of
+from nexus_tui.widgets.cells.requests import RequestColumns, request_line
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 _LABEL = 9
+
+_LOOKED_AT = 1_000  # of the newest requests, for those of one backend
+_LEAST_ROOM = 4  # lines from which its requests are worth a heading
+_COLUMNS = RequestColumns(
+    ("time", "id", "model", "status", "first", "total", "tokens", "cost", "agent", "reason")
+)
 
 
 def masked_url(url: str) -> str:
@@ -106,11 +113,11 @@ class BackendDetail(ScrolledLines):
     head_lines = 1
 
     def __init__(
-        self, frames: Frames, troubles: Troubles, selected: Callable[[], BackendView | None]
+        self, frames: Frames, view: ViewModel, selected: Callable[[], BackendView | None]
     ) -> None:
         super().__init__(id="backend-detail")
         self._frames = frames
-        self._troubles = troubles
+        self._view = view
         self._selected = selected
         self._sorted: tuple[Mapping[str, str], list[_Model]] = ({}, [])
 
@@ -120,6 +127,7 @@ class BackendDetail(ScrolledLines):
             return [rule(width, "Backend"), (), (("  No data.", "dim"),)]
         backend, cooling = selected.snapshot, selected.cooling
         body = self._body(selected, width)
+        body += self._requests(backend.name, width, height - self.head_lines - len(body))
         title = rule(width, escaped(backend.name), backend.type.location)
         seen = self.in_sight(body, height - self.head_lines)
         shown = (_model(row, width, cooling) if isinstance(row, _Model) else row for row in seen)
@@ -151,6 +159,17 @@ class BackendDetail(ScrolledLines):
             *self._models(backend),
         ]
 
+    def _requests(self, backend: str, width: int, room: int) -> list[Line | _Model]:
+        """Its newest requests, in the lines that nothing else takes."""
+        if room < _LEAST_ROOM:
+            return []
+        newest = islice(reversed(self._view.rows), _LOOKED_AT)
+        rows = islice((row for row in newest if row.backend == backend), room - 2)
+        columns = _COLUMNS.layout(width)
+        lines = [request_line(row, columns) for row in rows]
+        heading: Line = ((" Last requests", "head"), ("   l lists them", "dim"))
+        return [(), heading, *lines] if lines else []
+
     def _models(self, backend: BackendSnapshot) -> list[_Model]:
         """In their order, which is worked out once for a list; only those in sight are drawn."""
         if self._sorted[0] is not backend.models:
@@ -164,7 +183,7 @@ class BackendDetail(ScrolledLines):
         if kinds:
             text = "   ".join(f"{escaped(kind)} {number:,}" for kind, number in kinds.most_common())
             lines.append(((f"  since the start: {text}", "dim"),))
-        troubles = self._troubles.get(backend.snapshot.name, ())
+        troubles = self._view.troubles.get(backend.snapshot.name, ())
         for at, attempt in reversed(troubles):
             status = "no answer" if attempt.status is None else str(attempt.status)
             parts = wrap(f"{status}: {escaped(attempt.error)}", width - 13)

@@ -124,9 +124,12 @@ class SessionList(SortableList):
         return len(self._shown)
 
     def head(self, width: int) -> Sequence[Line]:
-        view = self._view
-        running = sum(one.running > 0 for one in view.sessions.sessions)
-        states = [f"{count(len(view.sessions.sessions))} in all, {running} running"]
+        view, sessions = self._view, self._view.sessions.sessions
+        running = sum(one.running > 0 for one in sessions)
+        listed = f"{count(len(sessions))} in all"
+        if view.sessions.is_full:
+            listed = f"the latest {count(len(sessions))}"
+        states = [f"{listed}, {running} running"]
         states += ["paused"] if view.paused else []
         states += self.sorted_by()
         states += ["errors only"] if view.errors_only else []
@@ -135,8 +138,10 @@ class SessionList(SortableList):
         return [rule(width, "Sessions", *states, warning=problem), self.titles(width)]
 
     def empty(self, width: int) -> Sequence[Line]:
-        if self._view.kept or self._view.filter.problem:
-            return nothing_matches(self._view.filter)
+        view = self._view
+        # Calls that were refused before they were routed are listed, and no session has them.
+        if view.filter.text or view.filter.problem or view.errors_only:
+            return nothing_matches(view.filter)
         return [(), *(((text, "dim"),) for text in _NONE_YET)]
 
     def row(self, index: int, width: int) -> Line:

@@ -63,6 +63,17 @@ async def test_a_model_is_found_where_it_is_listed(name: str) -> None:
     assert find_model(nexus, name) == entries.get(name)
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/v1beta/models"])
+async def test_a_name_that_is_not_served_is_told_with_those_near_it(path: str) -> None:
+    transport = httpx.ASGITransport(FrontDoor(gateway(("qwen3:8b",), ("llama3",))))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        near, far = [(await client.get(f"{path}/{name}")) for name in ("qwen3", "zzz")]
+
+    assert (near.status_code, far.status_code) == (404, 404)
+    assert near.json()["error"]["message"].endswith("is not served here; did you mean qwen3:8b?")
+    assert far.json()["error"]["message"].endswith(f"GET {path} lists the models")
+
+
 def test_a_glob_is_listed_nowhere_and_a_name_it_matches_is_found() -> None:
     nexus = gateway(("a",), **{"claude-*": "a", "gone-*": "x"})
 

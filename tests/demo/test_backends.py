@@ -6,11 +6,13 @@ from random import Random
 from typing import Any
 
 import httpx
+import pytest
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, ServerConfig
-from nexus_core.demo.backends import ALIASES, FALLBACKS, DemoFleet
+from nexus_core.demo.backends import ALIASES, FALLBACKS, TOOL_PREFIX, DemoFleet
 from nexus_core.demo.simulated import FULL_SPEED
+from nexus_core.demo.simulated.answers import SENTENCES
 from nexus_core.money.ledger import ledger_path
 from nexus_core.types import PrivacyZone
 
@@ -79,6 +81,41 @@ async def test_every_model_of_the_fleet_is_served_under_its_upstream_name() -> N
 
     assert statuses.keys() >= {BackendType.OPENAI, BackendType.ANTHROPIC, BackendType.GOOGLE}
     assert set().union(*statuses.values()) == {200}
+
+
+def offered(kind: BackendType, tool: str) -> dict[str, Any]:
+    """The fields of a request that offer a tool and ask for a call of it."""
+    schema = {"type": "object", "properties": {"command": {"type": "string"}}}
+    match kind:
+        case BackendType.ANTHROPIC:
+            tools = [{"name": tool, "input_schema": schema}]
+            return {"tools": tools, "tool_choice": {"type": "any"}, "max_tokens": 500}
+        case BackendType.GOOGLE:
+            mode = {"functionCallingConfig": {"mode": "ANY"}}
+            declared = {"functionDeclarations": [{"name": tool, "parameters": schema}]}
+            return {"tools": [declared], "toolConfig": mode}
+        case _:
+            function = {"name": tool, "parameters": schema}
+            functions = [{"type": "function", "function": function}]
+            return {"tools": functions, "tool_choice": "required"}
+
+
+@pytest.mark.parametrize(("tool", "is_called"), [("Bash", False), (f"{TOOL_PREFIX}bash", True)])
+async def test_no_tool_of_a_real_client_is_called(tool: str, is_called: bool) -> None:
+    async with (
+        DemoFleet(seeded(), speed=FULL_SPEED) as fleet,
+        httpx.AsyncClient() as client,
+    ):
+        for backend in fleet.config(Config()).backends:
+            model = next(iter((backend.models or {}).values()))
+            path, body, headers = asked(backend.type, model, backend.api_key)
+            body |= offered(backend.type, tool)
+            answer = await client.post(backend.url + path, json=body, headers=headers)
+            if answer.status_code >= 500:  # a fault of the demo's
+                answer = await client.post(backend.url + path, json=body, headers=headers)
+
+            assert (tool in answer.text) is is_called, backend.name
+            assert any(sentence[:9] in answer.text for sentence in SENTENCES), backend.name
 
 
 async def test_every_provider_has_a_made_up_key_of_its_own_that_is_in_no_repr() -> None:

@@ -15,7 +15,7 @@ from nexus_core.demo.codex import ResponsesAgent
 from nexus_core.dialects.openai_responses.dialect import RESPONSES
 from nexus_core.types import Operation
 
-_CALL = {"type": "function_call", "id": "fc_1", "name": "shell", "arguments": "{}"}
+_CALL = {"type": "function_call", "id": "fc_1", "name": "demo_shell", "arguments": "{}"}
 _TEXT = {
     "type": "message",
     "id": "msg_1",

@@ -18,6 +18,7 @@ from nexus_core.demo.simulated import (
     Fault,
     SimulatedServer,
 )
+from tests.scenarios.messages import body_of, headers_of
 
 MODEL = "claude-haiku-4-5"
 MODELS = (MODEL, *(f"claude-{number}" for number in range(30)))
@@ -57,6 +58,20 @@ async def streamed(client: anthropic.AsyncAnthropic, **fields: Any) -> anthropic
 
 
 WAYS = [ask, streamed]
+
+
+@pytest.mark.parametrize("turn", ["02-turn-1", "03-turn-2-tool-results"])
+async def test_a_turn_of_claude_code_is_answered(turn: str) -> None:
+    path, headers = "/v1/messages", headers_of(turn) | {"x-api-key": KEY}
+    behaviour = Behaviour(models=MODELS, api_key=KEY, tool_prefix="demo_")
+    async with (
+        SimulatedServer(behaviour, wire=AnthropicFormat(), speed=FULL_SPEED) as server,
+        httpx.AsyncClient(base_url=server.url) as client,
+    ):
+        answer = await client.post(path, json=body_of(turn, MODEL, stream=False), headers=headers)
+
+    assert answer.status_code == 200, answer.text
+    assert "tool_use" not in answer.text
 
 
 @pytest.mark.parametrize("way", WAYS)

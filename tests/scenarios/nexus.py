@@ -113,6 +113,7 @@ def _in_force(live: Configurable, _: object) -> ConfigControl:
 @asynccontextmanager
 async def running(*backends: BackendConfig, **sections: Any) -> AsyncIterator[Nexus]:
     """Serve these backends; whatever a test left under way is ended, and every slot is free."""
+    within = sections.pop("within_seconds", WITHIN_SECONDS)
     clock = sections.pop("clock", None) or Clock()
     config = Config(
         backends=backends,
@@ -126,7 +127,7 @@ async def running(*backends: BackendConfig, **sections: Any) -> AsyncIterator[Ne
     url = "http://127.0.0.1:{1}".format(*listener.getsockname())
     stop, ready = asyncio.Event(), asyncio.Event()
     unbounded = httpx.Limits(max_connections=None)
-    async with asyncio.timeout(WITHIN_SECONDS), asyncio.TaskGroup() as serving:
+    async with asyncio.timeout(within), asyncio.TaskGroup() as serving:
         serving.create_task(serve(gateway, listener, stop=stop, ready=ready))
         await ready.wait()
         async with httpx.AsyncClient(

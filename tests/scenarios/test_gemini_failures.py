@@ -64,6 +64,7 @@ async def test_what_only_google_has_is_refused_by_name_at_once(
     error = answer.json()["error"]
     assert (answer.status_code, error["status"]) == (400, "INVALID_ARGUMENT")
     assert named in error["message"]
+    assert "only backends of type google have it" in error["message"]
     assert answer.headers["x-should-retry"] == "false"
     assert up.received == []
 
@@ -294,21 +295,23 @@ async def test_an_invalid_field_is_named(body: dict[str, Any], named: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "status"),
+    ("path", "status", "told"),
     [
-        ("/v1beta/models/m:fly", 405),
-        ("/v1beta/models/:generateContent", 405),
-        ("/v1beta/cachedContents", 404),
-        ("/v1beta/models/m:generateContent?alt=xml", 400),
+        ("/v1beta/models/m:fly", 404, "'fly' is no method here, but generateContent"),
+        ("/v1beta/models/m", 405, "takes GET"),
+        ("/v1beta/models/:generateContent", 404, "no model is named"),
+        ("/v1beta/cachedContents", 404, "Not Found"),
+        ("/v1beta/models/m:generateContent?alt=xml", 400, "alt"),
     ],
 )
 async def test_a_path_that_is_not_served_is_told_in_googles_envelope(
-    path: str, status: int
+    path: str, status: int, told: str
 ) -> None:
     async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
         answer = await nexus.http.post(path, json=SHORT)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, status)
+    assert told in answer.json()["error"]["message"]
 
 
 async def test_openais_model_paths_keep_openais_errors() -> None:

@@ -63,6 +63,19 @@ async def test_a_restricted_prompt_is_not_sent_to_be_counted() -> None:
     assert up.received == []
 
 
+@pytest.mark.parametrize("path", [PATH, "/v1beta/models/m:countTokens"])
+async def test_a_prompt_is_counted_at_any_length_that_a_request_may_have(path: str) -> None:
+    long = "word " * 300_000  # more than a command may have
+    message = {"role": "user", "content": long, "parts": [{"text": long}]}
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
+        answer = await nexus.http.post(
+            path, json={"model": "m", "messages": [message], "contents": [message]}
+        )
+
+    (tokens,) = answer.json().values()
+    assert tokens > 300_000
+
+
 async def test_fifteen_at_once_are_counted() -> None:
     async with upstreams(hang) as (up,), running(local(up.url)) as nexus, sdk(nexus) as client:
         body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}

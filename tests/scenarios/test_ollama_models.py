@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import ollama
@@ -206,3 +207,40 @@ async def test_show_takes_the_old_name_of_the_field() -> None:
         answer = await nexus.http.post("/api/show", json={"name": "m"})
 
     assert answer.json()["capabilities"] == ["completion", "vision", "tools"]
+
+
+async def test_what_ollamas_documentation_asks_with_curl_is_answered() -> None:
+    """curl -d calls its body a form."""
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
+        shown = await nexus.http.post("/api/show", content=b'{"model": "m"}', headers=form)
+        pulled = await nexus.http.post("/api/pull", content=b'{"model": "x"}', headers=form)
+        twice = await nexus.http.post("/api/show", content=b'{"model": "m", "model": "x"}')
+
+    assert (shown.status_code, shown.json()["capabilities"][0]) == (200, "completion")
+    assert pulled.status_code == 501
+    assert "none of its backends is an Ollama" in pulled.json()["error"]
+    assert twice.status_code == 400
+
+
+async def test_a_file_for_a_new_model_is_refused_in_words(tmp_path: Path) -> None:
+    blob = tmp_path / "weights"
+    blob.write_bytes(b"GGUF\x00\xff")
+    async with (
+        upstreams(hang) as (up,),
+        running(local(up.url)) as nexus,
+        client(nexus) as sdk,
+    ):
+        looked = await nexus.http.head("/api/blobs/sha256:00")
+        with pytest.raises(ollama.ResponseError, match="does not keep models"):
+            await sdk.create_blob(blob)
+
+    assert looked.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/api/version", "/api/tags"])
+async def test_clients_that_only_look_whether_it_is_there_find_it(path: str) -> None:
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
+        answer = await nexus.http.head(path)
+
+    assert (answer.status_code, answer.content) == (200, b"")

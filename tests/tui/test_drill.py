@@ -6,6 +6,7 @@ import pytest
 from textual.pilot import Pilot
 
 from nexus_tui.app import NexusApp
+from nexus_tui.text.numbers import short_id
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import press, screen_text, still
 from tests.tui.staged import make_stage
@@ -69,6 +70,19 @@ async def test_a_backend_in_full_is_in_full_again() -> None:
         text = await press(pilot, "escape")
 
         assert "Last failures" in text
+
+
+async def test_free_room_below_a_backend_has_its_newest_requests() -> None:
+    app = make_app()
+
+    async with app.run_test(size=WIDE) as pilot:
+        text = await press(pilot, "3", "j", "enter")
+
+    listed = text.partition("Last requests")[2].splitlines()[1:-1]
+    own = [row for row in reversed(app.view.rows) if row.backend == "vllm-a"]
+    assert own
+    told = [line.split()[1] for line in listed if line.strip()]
+    assert told == [short_id(row.request_id) for row in own[: len(told)]]
 
 
 @pytest.mark.parametrize("key", ["l", "enter"])

@@ -24,6 +24,9 @@ MAX_COMMAND_KEYS = 100  # of one object; FastAPI makes an error of each that it 
 
 _CONFIGURED = "max_body_bytes"
 _PROMPTS = frozenset({"/nexus/explain", "/nexus/send"})  # as long as those of the data plane
+_CONTROL = "/nexus/"
+_COUNTS = ("/count_tokens", ":countTokens")  # of a prompt, which is read as a request's
+_BLOBS = "/api/blobs/"  # files, which nobody keeps here
 
 
 async def read_body(
@@ -64,16 +67,22 @@ async def pass_over_body(scope: Scope, receive: Receive, max_bytes: int) -> Rece
 
 
 async def read_command(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
-    """Receive the body of a POST that FastAPI will parse: a command of the control API.
+    """Receive the body of a POST off the hot path: a command, a count or a question.
 
     FastAPI takes NaN and repeated keys, and makes a 500 or a riddle of what it can't parse.
+    Commands of the control API must be called JSON; the clients' APIs change nothing, and their
+    documentation asks them without.
 
     Raises:
         PayloadTooLargeError, UnsupportedEncodingError, ClientLeftError: as read_body.
         InvalidRequestError: as read_body and as_utf8; or it isn't valid JSON, or isn't called so.
     """
-    _require_json(scope)
-    if scope["path"] in _PROMPTS:
+    path: str = scope["path"]
+    if path.startswith(_BLOBS):
+        return await pass_over_body(scope, receive, max_bytes)
+    if path.startswith(_CONTROL):
+        _require_json(scope)
+    if path in _PROMPTS or path.endswith(_COUNTS):
         return _Received(as_utf8(await read_body(scope, receive, max_bytes)), receive)
     what = _CONFIGURED if max_bytes <= MAX_COMMAND_BYTES else "the limit for commands"
     body = as_utf8(await read_body(scope, receive, min(max_bytes, MAX_COMMAND_BYTES), what))

@@ -196,6 +196,8 @@ ROUTES: dict[tuple[str, str], _Route] = {
         (404,), _object("GeminiCount"), _PROMPT_HEADERS, ("GeminiCounted",), failed=_GOOGLES
     ),
     ("get", "/api/version"): _Route(failed=_OLLAMA),
+    ("head", "/api/version"): _Route(failed=_OLLAMA),
+    ("head", "/api/tags"): _Route(failed=_OLLAMA),
     ("get", "/api/tags"): _Route(answer=_object("OllamaModels"), failed=_OLLAMA),
     ("get", "/api/ps"): _Route(answer=_object("OllamaModels"), failed=_OLLAMA),
     ("post", "/api/show"): _Route(

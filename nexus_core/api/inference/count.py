@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from functools import partial
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,6 +18,7 @@ from nexus_core.api.asgi.encoding import as_utf8
 from nexus_core.api.asgi.messages import CALLER
 from nexus_core.api.headers import read_hints
 from nexus_core.api.inference.serve import format_headers
+from nexus_core.background import in_background, read_long
 from nexus_core.dialects import request as envelopes
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.inbound import INBOUND, MESSAGES_PATH
@@ -47,7 +49,8 @@ def create_router(gateway: Gateway) -> APIRouter:
         there. Else Nexus counts, rather too much than too little.
         """
         dialect, operation = INBOUND[MESSAGES_PATH]
-        envelope = dialect.read_request(operation, as_utf8(await request.body()))
+        read = partial(dialect.read_request, operation)
+        envelope = await read_long(read, as_utf8(await request.body()))
         envelope = with_headers(envelope, format_headers(request.scope["headers"], dialect))
         tokens = await counted(gateway, request, envelope, dialect)
         return Response(json.dumps({"input_tokens": tokens}), media_type="application/json")
@@ -84,7 +87,7 @@ async def counted(
         if told is not None:
             return told
     if len(envelope.body) >= THREAD_FROM_BYTES:
-        prompt = await asyncio.to_thread(dialect.read_prompt, envelope)
+        prompt = await in_background(partial(dialect.read_prompt, envelope))
     else:
         prompt = dialect.read_prompt(envelope)
     count = await gateway.cost_tracker.counter.count(model, prompt)

@@ -6,6 +6,7 @@ https://ai.google.dev/api/models and https://ai.google.dev/api/tokens
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -13,17 +14,19 @@ from fastapi.responses import Response
 
 from nexus_core.api.asgi.encoding import as_utf8
 from nexus_core.api.inference.count import counted
-from nexus_core.api.models import describe_for_google, find_model, served_models
+from nexus_core.api.models import describe_for_google, find_model, not_served, served_models
+from nexus_core.background import read_long
 from nexus_core.dialects.gemini.inbound.counting import read_counted
 from nexus_core.dialects.gemini.inbound.dialect import GEMINI
 from nexus_core.dialects.gemini.inbound.models import page_of
-from nexus_core.errors import ModelNotFoundError
+from nexus_core.dialects.gemini.inbound.paths import Method
 from nexus_core.gateway import Gateway
 from nexus_core.types import JsonObject
 
 _JSON = "application/json"
 _DIGITS = "^[0-9]{0,9}$"
 _COUNT = ":countTokens"
+_METHODS = ", ".join([*Method, _COUNT[1:]])
 _PAGE, _MOST = 50, 1000  # models on a page: usually, and at most
 
 
@@ -63,17 +66,25 @@ def create_router(gateway: Gateway) -> APIRouter:
         if model.endswith(_COUNT):
             raise HTTPException(405, f"{_COUNT[1:]} takes POST", {"allow": "POST"})
         if find_model(gateway, model) is None:
-            raise ModelNotFoundError(
-                f"models/{model} is not served here; GET /v1beta/models lists the models",
-                param="model",
-            )
+            raise await not_served(gateway, model, "/v1beta/models")
         return _answer(describe_for_google(gateway, model))
+
+    @router.post("/v1beta/models/{model:path}", include_in_schema=False)
+    async def other_method(model: str) -> Response:
+        """Refused: says which methods a model has here."""
+        name, colon, method = model.rpartition(":")
+        if not colon:
+            raise HTTPException(405, f"models/{model} takes GET, or POST :METHOD", {"allow": "GET"})
+        if not name:
+            raise HTTPException(404, f"no model is named before :{method}")
+        raise HTTPException(404, f"{method!r} is no method here, but {_METHODS} are")
 
     return router
 
 
 async def _count(gateway: Gateway, request: Request, model: str) -> Response:
-    envelope = read_counted(model, as_utf8(await request.body()))
+    body = as_utf8(await request.body())
+    envelope = await read_long(partial(read_counted, model), body)
     tokens = await counted(gateway, request, envelope, GEMINI)
     return _answer({"totalTokens": tokens})
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nexus_core.api.asgi.encoding import as_utf8
 from nexus_core.api.asgi.messages import RawHeaders
 from nexus_core.api.headers import masked_headers, read_hints
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.api.inference.reply import ClientReply
 from nexus_core.api.refusals import Refusals
+from nexus_core.background import in_background
 from nexus_core.dialects.base import Dialect
-from nexus_core.dialects.request import of_session, with_headers
+from nexus_core.dialects.request import Request, of_session, with_headers
 from nexus_core.gateway import Gateway
 from nexus_core.observe.origin.origin import read_origin
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.stored import check_stored
 from nexus_core.types import DialectName
+
+# Reading a prompt of this length takes a millisecond or two, during which streams stand still.
+LONG_PROMPT_BYTES = 256 * 1024
 
 
 class Completions:
@@ -35,7 +41,14 @@ class Completions:
                 client must see that.
         """
         try:
-            request = self._read(arrival, body)
+            dialect, operation = arrival.asked
+            read = dialect.read_request
+            if len(body) < LONG_PROMPT_BYTES:
+                envelope = read(operation, as_utf8(body), arrival.request_id)
+            else:
+                long = partial(read, operation, as_utf8(body), arrival.request_id)
+                envelope = await in_background(long)
+            request = self._checked(arrival, dialect, envelope)
             if request.envelope.dialect is DialectName.OLLAMA:
                 from nexus_core.api.ollama.arrive import own_answer
 
@@ -54,16 +67,14 @@ class Completions:
             reply.refuse(self._refusals.of(error, arrival.path, arrival.request_id), None)
         await reply.drain()
 
-    def _read(self, arrival: Arrival, body: bytes) -> ProxyRequest:
-        """Check the request.
+    def _checked(self, arrival: Arrival, dialect: Dialect, envelope: Request) -> ProxyRequest:
+        """The request with what its headers ask for.
 
         Raises:
             NexusError: it is not valid.
         """
         # Content-Type is not looked at: curl -d and many a script send JSON as a form, and the
         # other web pages that could do so from a browser were turned away at the door.
-        dialect, operation = arrival.asked
-        envelope = dialect.read_request(operation, as_utf8(body), arrival.request_id)
         if dialect.passed_headers:
             envelope = with_headers(envelope, format_headers(arrival.headers, dialect))
         origin = read_origin(arrival.headers)

@@ -134,6 +134,17 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Refused: says how to do it on a backend's machine."""
         raise ManagedElsewhereError(_how(gateway, "rm", "NAME"))
 
+    @router.head("/version", operation_id="ollama_has_version")
+    @router.head("/tags", operation_id="ollama_has_tags")
+    async def ollama_is_there() -> Response:
+        """What some clients ask to see whether an Ollama is there."""
+        return Response(media_type="application/json")
+
+    @router.head("/blobs/{digest}", include_in_schema=False)
+    async def ollama_has_blob(digest: str) -> Response:
+        """No file is kept here; who then sends it is told so."""
+        return Response(status_code=404)
+
     @router.post("/blobs/{digest}", include_in_schema=False)
     async def ollama_blob(digest: str) -> Response:
         """Refused: files for a new model go to the backend that is to have it."""

@@ -50,7 +50,7 @@ _FIELDS = frozenset(
     {
         "model", "max_tokens", "messages", "system", "stream", "tools", "tool_choice", "thinking",
         "output_config", "temperature", "top_p", "top_k", "stop_sequences", "metadata",
-        "cache_control", "service_tier",
+        "cache_control", "service_tier", "context_management",
     }
 )  # fmt: skip
 

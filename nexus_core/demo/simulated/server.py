@@ -9,7 +9,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import cycle
 from random import Random
@@ -69,6 +69,7 @@ class Behaviour:
     first_token_seconds: float = 0.3
     stall_seconds: float = 4
     lengths: tuple[int, int] = (20, 120)  # of an answer in tokens: least, most
+    tool_prefix: str = ""  # tools whose names begin so are called; no others
     api_key: str | None = None  # what a client must present; None: nothing
     faults: tuple[Fault, ...] = (Fault.NONE,)  # one for each request in turn, then anew
 
@@ -179,8 +180,10 @@ class SimulatedServer:
     ) -> None:
         if self._refuses(asked.model, fault, request):
             return
+        prefix = self._behaviour.tool_prefix
+        called = tuple(tool for tool in asked.tools if tool.name.startswith(prefix))
         answer = make_answer(
-            asked,
+            replace(asked, tools=called),
             random=self._random,
             created=int(time.time()),
             lengths=self._behaviour.lengths,

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from nexus_core.observe.origin.programs import program
+from nexus_core.observe.origin.programs import looks_like_key, program
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -46,7 +46,6 @@ _MOST_BYTES = 256  # of a header that are looked at
 _MOST_KEPT_BYTES = 1024  # of all that one request tells
 _by_user_agent: dict[bytes, Origin] = {}
 _by_told: dict[tuple[bytes, _Told], Origin] = {}
-_KEYS = ("sk-", "aiza", "gsk_", "xai-", "bearer", "hf_", "nvapi-")  # no ids
 
 
 def read_origin(headers: Iterable[tuple[bytes, bytes]]) -> Origin:
@@ -97,4 +96,4 @@ def _of_told(said: bytes, told: _Told) -> Origin:
 def _id(value: bytes) -> str | None:
     """An id as it may be shown and kept: bounded, printable, and nothing that looks like a key."""
     text = "".join(c for c in value.decode("latin-1") if "!" <= c <= "~")[:MAX_ID_CHARS]
-    return None if not text or text.lower().startswith(_KEYS) else text
+    return None if not text or looks_like_key(text) else text

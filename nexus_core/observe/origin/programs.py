@@ -56,7 +56,13 @@ _LIBRARIES = frozenset(
 )
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # of a product, within RFC 9110 section 5.6.2
 _NO_WORD = re.compile(r"[^a-z0-9]+")
+_KEYS = ("sk-", "aiza", "gsk_", "xai-", "bearer", "hf_", "nvapi-")  # how API keys begin
 MAX_AGENT_CHARS = 32
+
+
+def looks_like_key(text: str) -> bool:
+    """Whether it may be an API key that was put into the wrong header."""
+    return text.lower().startswith(_KEYS)
 
 
 def program(user_agent: str, title: str = "") -> str | None:
@@ -71,8 +77,9 @@ def program(user_agent: str, title: str = "") -> str | None:
     name = next((name for begin, name in _PROGRAMS if small.startswith(begin)), None)
     if name is None:
         token = _TOKEN.match(said)
-        name = None if token is None else token[0][:MAX_AGENT_CHARS]
-    if title and (name is None or name in _LIBRARIES):
+        if token is not None and not looks_like_key(said):
+            name = token[0][:MAX_AGENT_CHARS]
+    if title and not looks_like_key(title) and (name is None or name in _LIBRARIES):
         return _titled(title) or name
     return name
 

@@ -10,6 +10,26 @@ from typing import Any, TypeAlias, cast
 Subcommands: TypeAlias = "argparse._SubParsersAction[SubcommandParser]"  # pyright: ignore[reportPrivateUsage]
 
 
+class MainParser(argparse.ArgumentParser):
+    """The parser of `nexus`: an unknown command is told with the one that was meant."""
+
+    programs: Sequence[str] = ()  # what `nexus run` starts: taken for commands at times
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.dest == "command" and value not in (action.choices or ()):
+            from nexus_core.config.wording import did_you_mean
+            from nexus_tui.text.escape import escaped
+
+            word, choices = str(value), [str(choice) for choice in action.choices or ()]
+            meant = (
+                f'; did you mean "nexus run {word}"?'
+                if word in self.programs
+                else did_you_mean(word, choices) or f"; there are: {', '.join(choices)}"
+            )
+            raise argparse.ArgumentError(action, f'no command "{escaped(word)}"{meant}')
+        super()._check_value(action, value)
+
+
 class SubcommandParser(argparse.ArgumentParser):
     """A parser that refuses what it does not know itself, and does not leave that to the main one.
 

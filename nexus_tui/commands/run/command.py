@@ -65,8 +65,11 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
 def _program(text: str) -> str:
     if text in NAMES:
         return text
-    known = ", ".join(NAMES)
-    raise argparse.ArgumentTypeError(f"knows {known}; for other programs: nexus run -- {text}")
+    from nexus_core.config.wording import did_you_mean
+
+    known, meant = ", ".join(NAMES), did_you_mean(text, NAMES)
+    other = meant or f"; for other programs: nexus run -- {text}"
+    raise argparse.ArgumentTypeError(f"knows {known}{other}")
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -106,8 +109,7 @@ class _Run:
             return self._print(program, rest)
         path = shutil.which(program.command, path=self.environ.get("PATH"))
         if path is None:
-            say(f"run: {program.title} is not installed ({program.command}); {program.install}")
-            return NOT_FOUND
+            return _not_found(program)
         from nexus_tui.commands.run.beside import Start, nexus_beside
 
         start = Start(self.config.server, self._own_arguments(), self.environ)
@@ -136,9 +138,12 @@ class _Run:
     def _start(self, words: list[str], setup: Setup) -> int:
         from nexus_tui.commands.run.terminal import run_program
 
+        auth = self.config.auth
+        own = {auth.api_keys_env, auth.admin_key_env}  # an agent may read all of its environment
+        environ = {name: value for name, value in self.environ.items() if name not in own}
         with _home(setup) as home:
             try:
-                return run_program(words, setup.environment(self.environ, home))
+                return run_program(words, setup.environment(environ, home))
             except OSError as error:
                 say(f"run: {words[0]} can't be started: {error.strerror}")
                 return NOT_EXECUTABLE
@@ -211,6 +216,17 @@ class _Run:
         words += ["--host", options.host] if options.host else []
         words += ["--cloud"] if options.cloud else []
         return words + (["--log-level", options.log_level] if options.log_level else [])
+
+
+def _not_found(program: Program) -> int:
+    """Say why it can't be executed; gives the exit code."""
+    command = program.command
+    if os.path.exists(command) and os.sep in command:
+        say(f"run: {command} is not executable")
+        return NOT_EXECUTABLE
+    aside = "" if command == program.title else f" ({command})"
+    say(f"run: {program.title} is not installed{aside}; {program.install}")
+    return NOT_FOUND
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from nexus_tui.commands.base.errors import NoAnswerError, NotFoundError
 from nexus_tui.commands.run.beside import Beside
 from nexus_tui.commands.run.programs import Program
 from nexus_tui.commands.run.setup import TIER, ZONE, Target
+from nexus_tui.process.streams import say
 
 if TYPE_CHECKING:
     from nexus_core.config.schema import Config
@@ -74,18 +75,15 @@ class Models:
         until = time.monotonic() + (seconds_to_answer(self.config) if self.nexus.is_new else 0)
         while not (names := self.names()) and time.monotonic() < until:
             time.sleep(_LOOK_EVERY_SECONDS)
-        if program.family and self._serves_family(program, names):
+        if program.family and any(self._is_served(name) for name in program.asks):
+            return None  # also by an alias with wildcards, which no list has
+        if program.family and (own := [x for x in names if x.startswith(program.family)]):
+            say(f"run: {_doubt(program, own)}")
             return None
         chatting = [name for name in names if _EMBEDS not in name]
         if len(chatting) == 1:
             return chatting[0]
         raise ModelError(_choice(program, chatting))
-
-    def _serves_family(self, program: Program, names: list[str]) -> bool:
-        """Also by an alias with wildcards, which no list has."""
-        return any(name.startswith(program.family) for name in names) or any(
-            self._is_served(name) for name in program.asks
-        )
 
     def _is_served(self, name: str) -> bool:
         try:
@@ -107,10 +105,21 @@ class Models:
         return content_of(answer, self.config)
 
 
+def _doubt(program: Program, names: list[str]) -> str:
+    return (
+        f"{program.title} chooses its model by itself, and {' and '.join(program.asks)} are not "
+        f"served here; if it is refused, name one with --model: {_some(names)}"
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_TOLD]) + (", …" if len(names) > _TOLD else "")
+
+
 def _choice(program: Program, names: list[str]) -> str:
     if not names:
         return "no backend serves a model yet; `nexus check` tells why"
-    some = ", ".join(names[:_TOLD]) + (", …" if len(names) > _TOLD else "")
+    some = _some(names)
     if not program.family:
         return f"choose a model with --model: {some}"
     return (

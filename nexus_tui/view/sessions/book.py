@@ -57,7 +57,7 @@ class Tally:
 
     def ended(self, row: RequestRecord) -> None:
         """One of them is over."""
-        self.running -= 1
+        self.running = max(self.running - 1, 0)  # one may have come before it was kept anew
         ended = row.ended_at or 0.0
         if ended > self.last:
             self.last = ended
@@ -125,6 +125,11 @@ class SessionBook:
     def sessions(self) -> Sequence[Tally]:
         """All of them, those with the latest requests last."""
         return [*self._sessions.values()]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next session makes it forget one."""
+        return len(self._sessions) >= self._capacity
 
     def came(self, row: RequestRecord) -> None:
         """A request came; a call that was refused before it was routed belongs to no session."""

@@ -231,7 +231,12 @@ PLACES = [
     b"DELETE /v1/models/m",
     b"OPTIONS /nexus/state",
     b"POST /nowhere",
-    b"POST /v1/responses",
+    b"POST /v1/responses/r/cancel",
+    b"POST /v1/messages/count_tokens",
+    b"POST /v1beta/models/m:countTokens",
+    b"POST /api/show",
+    b"POST /api/pull",
+    b"POST /api/blobs/sha256:0",
     b"PATCH /nowhere",
 ]
 
@@ -249,7 +254,7 @@ async def test_no_path_takes_a_body_over_the_limit(
     answer = await talk(port, head, whole)
 
     assert status(answer) == 413
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "payload_too_large"
+    assert b"payload_too_large" in answer.lower()  # in the shape of errors of each API
 
 
 STATS = b"GET /v1/stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

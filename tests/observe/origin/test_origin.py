@@ -61,6 +61,13 @@ def test_what_looks_like_a_key_is_no_session(key: bytes) -> None:
     assert read_origin([(b"x-session-id", key)]).session is None
 
 
+@pytest.mark.parametrize("key", [b"sk-proj-abc", b"AIzaSyXYZ", b"Bearer abc", b"gsk_123"])
+def test_what_looks_like_a_key_is_no_program(key: bytes) -> None:
+    assert read_origin([(b"user-agent", key)]).agent is None
+    assert read_origin([(b"x-title", key)]).agent is None
+    assert read_origin([(b"user-agent", b"node"), (b"x-title", key)]).agent == "node"
+
+
 def test_requests_of_one_origin_share_it() -> None:
     told = [_CLAUDE, (b"x-claude-code-session-id", b"shared")]
 

@@ -50,3 +50,20 @@ def test_a_twin_says_whose_twin_it_is(tmp_path: Path, command: str, tab: str) ->
     shown = " ".join(run(tmp_path, command, "--help").stdout.split())
 
     assert f"the plain twin of {tab}" in shown
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("claude", 'no command "claude"; did you mean "nexus run claude"?'),
+        ("statsu", 'no command "statsu"; did you mean "status"?'),
+        ("x\x1b[2J", r'no command "x\x1b[2J"; there are: attach, run, explain,'),
+    ],
+)
+def test_a_word_that_is_no_command_is_told_with_the_one_that_was_meant(
+    tmp_path: Path, word: str, told: str
+) -> None:
+    done = run(tmp_path, word)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr

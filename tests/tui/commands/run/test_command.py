@@ -61,6 +61,17 @@ def test_the_client_key_is_the_first_or_the_one_named(tmp_path: Path) -> None:
     assert 'NEXUS_API_KEYS has first, agent, and no key called "other"' in wrong.stderr
 
 
+def test_a_program_gets_no_keys_but_its_own(tmp_path: Path) -> None:
+    with fake_nexus(more=LACKS_GPT) as (url, _):
+        ask = ("codex", "--url", url, "--key", "agent")
+        admin = "sk-admin-0123456789"
+        _, text = told(tmp_path, "codex", *ask, NEXUS_API_KEYS=KEYS, NEXUS_ADMIN_KEY=admin)
+
+    assert "sk-agent-0123456789" in text
+    assert "sk-first" not in text
+    assert "sk-admin" not in text
+
+
 def test_the_only_model_is_named_where_it_is_taken(tmp_path: Path) -> None:
     with fake_nexus(more=LACKS_GPT) as (url, _):
         done, text = told(tmp_path, "codex", "codex", "--url", url)
@@ -76,6 +87,20 @@ def test_a_model_that_is_not_served_is_told_before_the_program_starts(tmp_path: 
 
     assert (done.returncode, text) == (2, "")
     assert done.stderr == f"nexus: run: --model: {message}\n"
+
+
+def test_a_command_that_is_not_there_or_can_not_be_executed(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no program")
+
+    missing = run(tmp_path, "run", "--", "no-such-program")
+    found = run(tmp_path, "run", "--", str(text))
+
+    assert missing.returncode == 127
+    words = "no-such-program is not installed; check its name and your PATH"
+    assert missing.stderr == f"nexus: run: {words}\n"
+    assert found.returncode == 126
+    assert found.stderr == f"nexus: run: {text} is not executable\n"
 
 
 def test_a_program_that_is_not_installed(tmp_path: Path) -> None:
@@ -100,6 +125,7 @@ def test_a_command_that_is_no_program(tmp_path: Path) -> None:
     [
         ((), "name a program (claude, codex, gemini, opencode), or a command after --"),
         (("aider",), "for other programs: nexus run -- aider"),
+        (("claud",), 'did you mean "claude"?'),
         (("claude", "-p", "hi"), "what the program takes stands after --"),
         (("claude", "--modle", "m"), 'did you mean "--model"?'),
         (("claude", "--privacy", "secret"), "--privacy: invalid choice"),

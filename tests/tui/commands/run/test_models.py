@@ -54,6 +54,17 @@ def test_a_program_keeps_its_own_models_where_they_are_served() -> None:
         assert models.choose(CLAUDE) is None
 
 
+def test_names_that_only_begin_like_its_own_are_taken_and_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with serving("claude-qwen", "qwen3:8b") as models:
+        assert models.choose(CLAUDE) is None
+
+    told = capsys.readouterr().err
+    assert f"{CLAUDE.asks[0]} and {CLAUDE.asks[1]} are not served here" in told
+    assert told.endswith("name one with --model: claude-qwen\n")
+
+
 def test_an_alias_with_wildcards_serves_them_as_well() -> None:
     with serving("qwen3:8b", "llama3", **{CLAUDE.asks[0]: True}) as models:
         assert models.choose(CLAUDE) is None

@@ -98,6 +98,7 @@ def test_the_longest_unused_session_goes_where_there_are_too_many() -> None:
         book.came(asked(Origin("x", name)))
 
     assert [one.session for one in book.sessions] == ["a", "c"]
+    assert book.is_full
     book.ended(end(asked(Origin("x", "b"))))  # of one that went: nothing happens
     assert [one.session for one in book.sessions] == ["a", "c"]
 
@@ -144,3 +145,18 @@ def test_a_request_is_taken_in_once_however_often_it_changes() -> None:
     assert [(one.requests, one.running) for one in view.sessions.sessions] == [(1, 0)]
     view.clear()
     assert not view.sessions.sessions
+
+
+def test_a_session_that_was_forgotten_while_a_request_ran_has_no_fewer_than_none_running() -> None:
+    book = SessionBook(capacity=1)
+    early = asked()
+    book.came(early)
+    book.came(asked(OTHER))
+    late = asked(at=200)
+    book.came(late)
+
+    book.ended(end(early))
+    book.ended(end(late))
+
+    (one,) = book.sessions
+    assert (one.requests, one.running) == (1, 0)
