@@ -82,7 +82,7 @@ class Scale:
 
 
 QUICK = Scale(Effort(2, 1), Effort(1, 1), 6, 200, 4_000, 2)
-FULL = Scale(Effort(5, 4), Effort(3, 4), 12, 1_000, 30_000, 9)
+FULL = Scale(Effort(4, 3), Effort(3, 3), 12, 1_000, 30_000, 9)
 
 
 def row(work: str, goal: str, this_run: str, floor: str, is_met: bool | None) -> None:

@@ -32,7 +32,8 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         help="check config, keys, backends, models, storage and port, and how to fix each problem",
         description="Check the configuration, the keys' presence, each backend's reachability, "
         "the models it is asked for, the storage path and the port. Each backend is asked for its "
-        "list of models, as health checks do; that costs nothing.",
+        "list of models, and a local server which APIs it speaks, as health checks do; that costs "
+        "nothing.",
         epilog="The exit code is 0 when all is well or only warned of, 1 when there are errors, "
         "2 when the configuration would be refused at the start.",
         allow_abbrev=False,

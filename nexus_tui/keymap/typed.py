@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 from textual import events
@@ -54,25 +54,28 @@ class TypedKeys:
 
     async def run(self) -> None:
         """Pass keys on until cancelled."""
-        while True:
-            await self._has_some.wait()
-            event = self._waiting.popleft()
-            if not self._waiting:
-                self._has_some.clear()
-            app = self._app
-            writes = isinstance(app.focused, Input | TextArea) and (
-                isinstance(event, events.Paste) or event.is_printable
-            )
-            self._passed = event
-            app.post_message(event)
-            try:
-                async with asyncio.timeout(_LONGEST_SECONDS):
-                    await _through(app)
-                    if not writes:  # what is written into an entry is in order by itself
-                        await self._settled()
-            except TimeoutError:
-                pass
-            self.is_idle = not self._waiting
+        try:
+            while True:
+                await self._has_some.wait()
+                await self._pass_on(self._waiting.popleft())
+                self.is_idle = not self._waiting
+        finally:
+            self.is_idle = True  # what still waits comes to nothing: the app ends
+
+    async def _pass_on(self, event: Typed) -> None:
+        if not self._waiting:
+            self._has_some.clear()
+        app = self._app
+        writes = isinstance(app.focused, Input | TextArea) and (
+            isinstance(event, events.Paste) or event.is_printable
+        )
+        self._passed = event
+        app.post_message(event)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                await _through(app)
+                if not writes:  # what is written into an entry is in order by itself
+                    await self._settled()
 
     async def _settled(self) -> None:
         """Wait until a key and what it brought about are through."""

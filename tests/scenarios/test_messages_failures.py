@@ -93,6 +93,22 @@ async def test_a_stream_that_breaks_ends_with_an_error_event() -> None:
     assert (kind, data["type"], data["error"]["type"]) == ("error", "error", "api_error")
 
 
+@pytest.mark.parametrize(
+    "end", [b"event: content", b"event: content_block_delta\n", b"data: {", b"}\n"]
+)
+async def test_a_stream_of_anthropics_that_breaks_in_an_event_is_an_error_to_its_client(
+    end: bytes,
+) -> None:
+    told = recorded_stream("02-turn-1")
+    begun = told[: told.index(end, told.index(b"content_block_delta") + 200) + len(end)]
+    async with (
+        upstreams(streams([begun], is_whole=False)) as (up,),
+        running(claude(up.url)) as nexus,
+    ):
+        with pytest.raises(anthropic.APIStatusError, match="claude"):
+            await streamed(nexus, SHORT)
+
+
 async def test_an_error_amid_a_chat_stream_is_one_in_anthropics_words() -> None:
     fault = b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n'
     script = streams([FIRST, event({"content": "Hel"}), fault])

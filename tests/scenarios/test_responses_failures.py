@@ -194,16 +194,21 @@ async def test_a_stream_that_breaks_ends_as_a_failed_response() -> None:
     assert last["response"]["error"]["code"] == "server_error"
 
 
-async def test_a_stream_of_openais_that_breaks_is_continued_in_its_numbers() -> None:
+@pytest.mark.parametrize("end", [b"", b"event: response.output_text.done\n", b"event: response."])
+async def test_a_stream_of_openais_that_breaks_is_continued_in_its_numbers(end: bytes) -> None:
     told = recorded_stream("02-turn-2")
-    begun = told[: told.index(b"event: response.output_text.done")]
+    begun = told[: told.index(b"event: response.output_text.done")] + end
     script = streams([begun], is_whole=False)
-    async with upstreams(script) as (up,), running(openai(up.url)) as nexus:
-        answer = await ask(nexus, SHORT | {"stream": True})
+    async with (
+        upstreams(script) as (up,),
+        running(openai(up.url)) as nexus,
+        sdk(nexus) as client,
+    ):
+        events = [one async for one in await client.responses.create(**SHORT, stream=True)]
 
-    events = events_of(answer.text)
-    assert events[-1]["type"] == "response.failed"
-    assert events[-1]["response"]["id"] == "resp_fake00002"
+    assert [one.sequence_number for one in events] == list(range(len(events)))
+    assert events[-1].type == "response.failed"
+    assert events[-1].response.id == "resp_fake00002"
 
 
 FAULTS = [

@@ -119,6 +119,8 @@ CASES: dict[str, Case] = {
     "add": Case(("3", SELF), "no unused cloud key"),
     "save": Case(("3", SELF), "done", sent=SaveConfig(only_plan=True)),
     "window": Case((SELF,), "numbers: last 1 h"),
+    "sessions": Case(("2", SELF), "── Sessions ──"),
+    "fold": Case(("2", "t", SELF), "▾ openai-python"),
     "whole_line": Case(("6", "k", SELF), "error nexus_core.proxy at"),
     "period": Case(("5", SELF), claim=lambda app: app.tabs.costs.table.choice.span == "last month"),
     "copy_costs": Case(("5", SELF), "no cost line to copy"),

@@ -33,14 +33,10 @@ async def test_a_request_that_was_not_kept_can_not_be_sent_again() -> None:
     assert stage.gateway.commands == []
 
 
-async def test_a_restricted_request_has_no_open_backend_to_go_to(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        "tests.tui.fleet.REQUEST_HEADERS", (("X-Nexus-Privacy-Zone", "restricted"),)
-    )
+async def test_a_restricted_request_has_no_open_backend_to_go_to() -> None:
     stage = make_stage(plays=False)
-    keep(stage, "secret", Story(1, "gpt-4o", None, None, status=503))
+    restricted = (("X-Nexus-Privacy-Zone", "restricted"),)
+    keep(stage, "secret", Story(1, "gpt-4o", None, None, status=503, headers=restricted))
     keep(stage, "plain", Story(0, "llama3:70b", "vllm-a"))
     app = NexusApp(stage.source, now=fixed_now)
 

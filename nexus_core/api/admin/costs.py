@@ -34,12 +34,11 @@ def create_router(gateway: Gateway) -> APIRouter:
         `total`, as `nexus costs --json` has them.
         While the ledger is being read after start-up: null, with `is_reading` true.
         """
+        period = _period(month, day, gateway.now())  # told whatever is wrong with it at any time
         if not gateway.cost_tracker.is_read:
             return {"costs": None, "is_reading": True}
         if by is not None or month is not None or day is not None:
-            lines = await gateway.cost_tracker.cost_lines(
-                by or By.MODEL, _period(month, day, gateway.now())
-            )
+            lines = await gateway.cost_tracker.cost_lines(by or By.MODEL, period)
             return {"costs": None} if lines is None else lines_as_json(lines)
         report = await gateway.cost_tracker.cost_report()
         return {"costs": None if report is None else as_json(report)}

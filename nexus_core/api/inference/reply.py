@@ -18,6 +18,8 @@ from nexus_core.observe.record import KeptHeaders
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
 
+_NAMES = b"event:"  # how an event's name begins
+
 
 class ClientReply(ABC):
     """Reply to the client of one request; each transport has its own way to send it."""
@@ -104,6 +106,8 @@ class ClientReply(ABC):
                 told = dialect.error_event_after(error, self._request_id, self._first, self._last)
             else:
                 told = dialect.error_event(error)
+            if told.startswith(_NAMES) and _is_only_named(self._last):
+                border = b""  # our name takes the place of the other: that event has no data
             self.send(border + told)
         self.finish()
 
@@ -167,6 +171,17 @@ class ClientReply(ABC):
         if len(end) == 1:
             return end
         return b"\n" if self._last.endswith(b"\n") else b"\n\n"
+
+
+def _is_only_named(last: bytes) -> bool:
+    """Whether an event was broken off behind its name; to its clients it would be no JSON."""
+    lines = last.splitlines(keepends=True)
+    return (
+        bool(lines)
+        and lines[-1].startswith(_NAMES)
+        and lines[-1].endswith(b"\n")
+        and (len(lines) == 1 or not lines[-2].strip())
+    )
 
 
 def _as_comments(head: Block) -> bytes:

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Operation
-from tests.scenarios.messages import THINKING_AND_CALLS, TURNS, body_of
+from tests.scenarios.messages import THINKING_AND_CALLS, TURNS, body_of, call_piece
 
 SCALARS = st.none() | st.booleans() | st.integers(-9, 99) | st.floats() | st.text(max_size=5)
 ANYTHING = st.recursive(
@@ -129,3 +130,15 @@ def test_blocks_of_any_stream_stand_one_after_the_other(lines: list[bytes]) -> N
     assert not is_open
     assert made.startswith(b"event: message_start")
     assert made.endswith(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
+
+
+def test_what_is_held_of_a_call_has_a_limit() -> None:
+    request = read_request(Operation.CHAT, json.dumps(body_of("02-turn-1")).encode(), "r1")
+    writer = MessageStreamWriter(request, "m")
+    piece = call_piece(0, "x" * 1024 * 1024)
+    writer.write(call_piece(0, "", id="c", name="f"))
+
+    for _ in range(32):
+        writer.write(piece)
+    with pytest.raises(ValueError, match="too long"):
+        writer.write(piece)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 from unittest.mock import ANY
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,3 +129,14 @@ def test_a_failure_can_be_told_behind_anything(first: bytes, last: bytes) -> Non
 
     data = json.loads(event.partition(b"data: ")[2])
     assert data["response"]["error"] == {"code": "server_error", "message": "broke"}
+
+
+def test_what_is_held_of_an_answer_has_a_limit() -> None:
+    writer = ResponseStreamWriter(read({"model": "m", "input": "hi"}), "m")
+    piece = json.dumps({"choices": [{"index": 0, "delta": {"content": "x" * 1024 * 1024}}]})
+    line = b"data: " + piece.encode() + b"\n\n"
+
+    for _ in range(32):
+        writer.write(line)
+    with pytest.raises(ValueError, match="longer than"):
+        writer.write(line)

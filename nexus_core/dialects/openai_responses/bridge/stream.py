@@ -27,6 +27,7 @@ from nexus_core.types import JsonObject, is_list, is_object
 
 _COMMENT = b": ping\n\n"
 _NO_LOGPROBS = ',"logprobs":[]'  # of a delta that has none
+_MAX_HELD_BYTES = 32 * 1024 * 1024  # of all that the model says, which the last event repeats
 _MAX_CARRIED_CHARS = 1024 * 1024  # of thinking that goes back to its provider
 
 
@@ -81,10 +82,12 @@ class ResponseStreamWriter:
         """What these lines are for the client.
 
         Raises:
-            ValueError: an event is too long.
+            ValueError: an event is too long, or the answer is.
         """
         made = [] if self._is_begun else [self._begin()]
         made += map(self._take, self._chunks.read(lines))
+        if self._text_bytes > _MAX_HELD_BYTES:
+            raise ValueError(f"the answer is longer than {_MAX_HELD_BYTES} bytes")
         return b"".join(made)
 
     def end(self, usage: TokenUsage | None) -> bytes:

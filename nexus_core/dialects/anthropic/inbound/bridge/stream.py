@@ -25,6 +25,7 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
 _MAX_HELD_CHARS = 1024 * 1024  # of blocks that wait for the one before them
+_MAX_CALL_CHARS = 32 * 1024 * 1024  # of one call's arguments, which are held until they are whole
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ class MessageStreamWriter:
         """What these lines are for the client.
 
         Raises:
-            ValueError: an event is too long.
+            ValueError: an event is too long, or the arguments of a call are.
         """
         made = [] if self._is_begun else [self._begin()]
         made += map(self._take, self._chunks.read(lines))
@@ -186,6 +187,8 @@ class MessageStreamWriter:
                 return b""  # a piece of nothing
             return self._begin_call(piece, name, given)
         block.text += given
+        if len(block.text) > _MAX_CALL_CHARS:
+            raise ValueError("the arguments of a call are too long")
         return self._advance()
 
     def _begin_call(self, piece: JsonObject, name: str, arguments: str) -> bytes:
