@@ -146,6 +146,8 @@ def _never(decision: RouteDecision) -> NexusError | None:
 # Where a word for what is lacking would not say what to do.
 _WHY = {
     Capability.OLLAMA_FIELDS: "only backends of type ollama take it, and none serves the model",
+    Capability.GOOGLE_FEATURES: "only backends of type google have it, and none serves the model",
+    Capability.PROVIDER_TOOLS: "only backends of type anthropic run it, and none serves the model",
     Capability.STORED_RESPONSES: "Nexus keeps no responses, and no OpenAI backend serves the model;"
     " send the whole conversation as input, and no store",
 }

@@ -138,8 +138,10 @@ class SessionList(SortableList):
         return [rule(width, "Sessions", *states, warning=problem), self.titles(width)]
 
     def empty(self, width: int) -> Sequence[Line]:
-        if self._view.kept or self._view.filter.problem:
-            return nothing_matches(self._view.filter)
+        view = self._view
+        # Calls that were refused before they were routed are listed, and no session has them.
+        if view.filter.text or view.filter.problem or view.errors_only:
+            return nothing_matches(view.filter)
         return [(), *(((text, "dim"),) for text in _NONE_YET)]
 
     def row(self, index: int, width: int) -> Line:

@@ -64,6 +64,7 @@ async def test_what_only_google_has_is_refused_by_name_at_once(
     error = answer.json()["error"]
     assert (answer.status_code, error["status"]) == (400, "INVALID_ARGUMENT")
     assert named in error["message"]
+    assert "only backends of type google have it" in error["message"]
     assert answer.headers["x-should-retry"] == "false"
     assert up.received == []
 

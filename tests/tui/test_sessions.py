@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from nexus_core.observe.events import RequestRefused
 from nexus_tui.app import NexusApp
 from tests.tui.agents import CLAUDE_SESSION, CODEX_SESSION, SUBAGENT, ask_as_agents
-from tests.tui.fleet import Story, fixed_now, publish
+from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import paint_round, press, screen_text
 from tests.tui.staged import Stage, make_stage
 
@@ -196,3 +197,18 @@ async def test_without_sessions_it_says_how_a_client_names_one() -> None:
 
     assert "X-Session-Id" in text
     assert app.tabs.requests.sessions.line is None
+
+
+async def test_calls_that_were_refused_before_they_were_routed_are_no_session() -> None:
+    source, gateway = make_source(plays=False)
+    gateway.bus.publish(
+        RequestRefused(at=fixed_now(), request_id="t", path="/", status=401, code="no_key")
+    )
+    app = NexusApp(source, now=fixed_now)
+
+    async with app.run_test(size=WIDE) as pilot:
+        text = await press(pilot, "2", "t")
+        narrowed = await press(pilot, "E")
+
+    assert "No session yet" in text
+    assert "Nothing matches" in narrowed
