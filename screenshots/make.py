@@ -24,6 +24,7 @@ from nexus_core.control.commands import Command, Outcome, ReloadConfig  # noqa: 
 from nexus_core.errors import ConfigError, ConfigProblem  # noqa: E402
 from nexus_core.types import Actor, PrivacyZone, Via  # noqa: E402
 from nexus_tui.app import NexusApp  # noqa: E402
+from tests.tui.agents import ask_as_agents  # noqa: E402
 from tests.tui.fake_gateway import NOW  # noqa: E402
 from tests.tui.fleet import SECRET, Story, fixed_now, publish, seen  # noqa: E402
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage  # noqa: E402
@@ -94,6 +95,7 @@ SHOTS: dict[str, Shot] = {
     "zones-cut": Shot(keys=("4",), prepare=cut_open_zone),
     "costs": Shot(keys=("5",)),
     "logs": Shot(keys=("6",)),
+    "sessions": Shot(height=18, keys=("2", "t", "j", "space"), prepare=ask_as_agents),
     "explain": Shot(keys=("2", "x")),
     "diff": Shot(keys=(*MARK_TWO, "d"), prepare=keep_two),
     "help": Shot(keys=("question_mark",)),

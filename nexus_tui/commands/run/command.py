@@ -138,9 +138,12 @@ class _Run:
     def _start(self, words: list[str], setup: Setup) -> int:
         from nexus_tui.commands.run.terminal import run_program
 
+        auth = self.config.auth
+        own = {auth.api_keys_env, auth.admin_key_env}  # an agent may read all of its environment
+        environ = {name: value for name, value in self.environ.items() if name not in own}
         with _home(setup) as home:
             try:
-                return run_program(words, setup.environment(self.environ, home))
+                return run_program(words, setup.environment(environ, home))
             except OSError as error:
                 say(f"run: {words[0]} can't be started: {error.strerror}")
                 return NOT_EXECUTABLE

@@ -61,6 +61,17 @@ def test_the_client_key_is_the_first_or_the_one_named(tmp_path: Path) -> None:
     assert 'NEXUS_API_KEYS has first, agent, and no key called "other"' in wrong.stderr
 
 
+def test_a_program_gets_no_keys_but_its_own(tmp_path: Path) -> None:
+    with fake_nexus(more=LACKS_GPT) as (url, _):
+        ask = ("codex", "--url", url, "--key", "agent")
+        admin = "sk-admin-0123456789"
+        _, text = told(tmp_path, "codex", *ask, NEXUS_API_KEYS=KEYS, NEXUS_ADMIN_KEY=admin)
+
+    assert "sk-agent-0123456789" in text
+    assert "sk-first" not in text
+    assert "sk-admin" not in text
+
+
 def test_the_only_model_is_named_where_it_is_taken(tmp_path: Path) -> None:
     with fake_nexus(more=LACKS_GPT) as (url, _):
         done, text = told(tmp_path, "codex", "codex", "--url", url)
