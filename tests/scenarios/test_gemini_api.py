@@ -76,7 +76,7 @@ async def test_a_whole_answer_of_googles_passes_with_its_usage() -> None:
 
 
 @pytest.mark.parametrize("stem", ["02-turn-1", "03-turn-2"])
-async def test_a_stream_split_at_every_byte_passes_with_its_usage(stem: str) -> None:
+async def test_a_stream_in_two_parts_passes_with_its_usage(stem: str) -> None:
     told = recorded_stream(stem).replace(b"\n", b"\r\n")
     async with upstreams(hang) as (up,), running(gemini(up.url)) as nexus:
         for cut in range(1, len(told), 11):

@@ -204,3 +204,40 @@ async def test_an_answer_longer_than_the_limit_is_refused() -> None:
 
     assert answer.status_code == 502
     assert "max_response_bytes" in answer.text
+
+
+@pytest.mark.parametrize("limit", [100, 64_000])
+async def test_a_call_that_is_cut_off_at_the_limit_is_told_as_such(limit: int) -> None:
+    """However it is asked for: another try would be as long, and be paid again."""
+    arguments = '{"command": "ls'
+    call = {"id": "call_a", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    message = {"role": "assistant", "content": "Hm.", "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "length"}
+    pieces = [
+        event({"content": "Hm."}),
+        call_piece(0, arguments, id="call_a", name="f"),
+        event({}, "length"),
+        DONE,
+    ]
+    script = streams(pieces) if limit > 21_333 else answers(ANSWER | {"choices": [choice]})
+    async with upstreams(script) as (up,), running(local(up.url)) as nexus:
+        answer = await ask(nexus, SHORT | {"max_tokens": limit})
+
+    told = Message.model_validate_json(answer.content)
+    assert (answer.status_code, told.stop_reason) == (200, "max_tokens")
+    assert [block.type for block in told.content] == ["text", "tool_use"]
+    assert told.content[1].input == {}  # type: ignore[union-attr]
+    assert nexus.failed() == []
+
+
+async def test_a_call_of_anthropics_that_is_cut_off_is_told_as_such() -> None:
+    told = recorded_stream("02-turn-1")
+    last = told.rindex(b"event: content_block_delta")
+    cut = told[:last] + told[told.index(b"event: content_block_stop", last) :]
+    cut = cut.replace(b'"stop_reason":"tool_use"', b'"stop_reason":"max_tokens"')
+    async with upstreams(streams([cut])) as (up,), running(claude(up.url)) as nexus:
+        message = await long_message(nexus)
+
+    assert message.stop_reason == "max_tokens"
+    assert message.content[-1].type == "tool_use"
+    assert nexus.failed() == []

@@ -96,7 +96,7 @@ async def test_a_whole_answer_of_anthropics_passes_with_its_usage_and_request_id
 
 
 @pytest.mark.parametrize("stem", ["02-turn-1", "04-thinking-turn-1", "17-smallest-stream-it-takes"])
-async def test_a_stream_split_at_every_byte_passes_with_its_usage(stem: str) -> None:
+async def test_a_stream_in_two_parts_passes_with_its_usage(stem: str) -> None:
     told = recorded_stream(stem)
     async with upstreams(hang) as (up,), running(claude(up.url)) as nexus:
         for cut in range(1, len(told), 7):

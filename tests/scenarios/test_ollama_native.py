@@ -70,7 +70,7 @@ async def test_a_chat_reaches_ollama_as_it_came_but_for_the_model() -> None:
     assert finished.usage == USAGE
 
 
-async def test_a_stream_split_at_every_byte_passes_with_its_counts() -> None:
+async def test_a_stream_in_two_parts_passes_with_its_counts() -> None:
     told = b"".join(STREAM)
     async with upstreams(hang) as (up,), running(native(up.url)) as nexus:
         for cut in range(1, len(told), 11):

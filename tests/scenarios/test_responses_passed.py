@@ -56,7 +56,7 @@ async def test_the_header_that_says_where_codex_puts_its_tools_passes() -> None:
 
 
 @pytest.mark.parametrize("stem", STREAMS)
-async def test_a_stream_split_at_every_byte_passes_with_its_usage(stem: str) -> None:
+async def test_a_stream_in_two_parts_passes_with_its_usage(stem: str) -> None:
     told = recorded_stream(stem)
     async with upstreams(hang) as (up,), running(openai(up.url)) as nexus:
         for cut in range(1, len(told), 37):

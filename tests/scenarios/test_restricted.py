@@ -125,6 +125,7 @@ class Sent(NamedTuple):
     headers: dict[str, str]
     is_stream: bool
     is_long: bool
+    is_stored: bool
     outcome: str
 
 
@@ -138,6 +139,7 @@ def restricted(draw: st.DrawFn) -> Sent:
         headers if pin is None else {**headers, "X-Nexus-Backend": pin},
         draw(st.booleans()),
         draw(st.booleans()),
+        draw(st.integers(0, 5)) == 0,
         draw(st.sampled_from(sorted(OUTCOMES))),
     )
 
@@ -148,6 +150,8 @@ def body_of(sent: Sent) -> dict[str, Any]:
         body["model"] = sent.model
     if sent.is_stream and "stream" in body:
         body["stream"] = True
+    if sent.is_stored and "instructions" in body:  # of the Responses API
+        body |= {"store": True, "previous_response_id": "resp_1"}
     for limit in ("max_tokens", "max_output_tokens", "max_completion_tokens"):
         if limit in body and sent.is_long:
             body[limit] = 64_000

@@ -10,6 +10,9 @@ from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.sse import SseParser
 from nexus_core.types import JsonObject, is_object
 
+# Why an answer may end amid a call: another try would be as long, and be paid again.
+_CUT_OFF = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
+
 
 class MessageCollector:
     """Adds up one streamed message."""
@@ -18,6 +21,7 @@ class MessageCollector:
         self._parser = SseParser()
         self._message: JsonObject | None = None
         self._pieces: dict[int, list[str]] = {}  # of the input of each call
+        self._has_broken = False  # a call whose input is no JSON, and stays empty
 
     def feed(self, data: bytes) -> None:
         """Take bytes of the stream.
@@ -32,12 +36,14 @@ class MessageCollector:
         """The message, once the stream has ended.
 
         Raises:
-            ValueError: it had no message.
+            ValueError: it had no message, or one with a broken call that no limit cut off.
         """
         for event in self._parser.finish():
             self._take(parse_json(event.data))
         if self._message is None:
             raise ValueError("answered with a stream that has no message")
+        if self._has_broken and self._message.get("stop_reason") not in _CUT_OFF:
+            raise ValueError("answered with a call whose input is no JSON")
         return dumped(self._message).encode()
 
     def _take(self, event: object) -> None:
@@ -82,8 +88,15 @@ class MessageCollector:
     def _end_block(self, index: object) -> None:
         block = self._block(index)
         pieces = self._pieces.pop(index, None) if isinstance(index, int) else None
-        if pieces is not None and (text := "".join(pieces)):
-            block["input"] = parse_json(text)
+        if pieces is None or not (text := "".join(pieces)):
+            return
+        try:
+            given = parse_json(text)
+        except ValueError:
+            self._has_broken = True
+            return
+        if is_object(given):
+            block["input"] = given
 
 
 def _finish(message: JsonObject, event: JsonObject) -> None:
