@@ -78,6 +78,40 @@ class PermissionDeniedError(NexusError):
     type = "permission_error"
 
 
+class ModelNotAllowedError(PermissionDeniedError):
+    """The client key may not use the model."""
+
+    code = "model_not_allowed"
+
+
+class RateLimitedError(NexusError):
+    """The client key is at one of its limits; the same request fits in after a while."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+
+    def __init__(self, message: str, seconds: int) -> None:
+        """`seconds` until the request would be let in, at least 1."""
+        super().__init__(message)
+        self.headers = (("retry-after", str(max(1, seconds))),)
+
+
+class KeyNotFoundError(NexusError):
+    """No created client key has this name."""
+
+    status = 404
+    code = "key_not_found"
+    type = "invalid_request_error"
+
+
+class KeysUnavailableError(NexusError):
+    """The store of client keys can't be read or written now."""
+
+    status = 503
+    code = "keys_unavailable"
+
+
 class ModelNotFoundError(NexusError):
     """No backend serves the model, enabled or not."""
 

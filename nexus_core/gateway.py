@@ -22,6 +22,7 @@ from nexus_core.control.own_requests import OwnRequests
 from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import Registry
+from nexus_core.keys.live import LiveKeys, keys_path
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.event_log import EventLog
@@ -96,6 +97,13 @@ class Gateway:
         self.fleet = Fleet(config, self.engine, self.registry)
         self.health = self.fleet.health
         self.cost_tracker = CostTracker(config, now, is_read_only=options.is_read_only)
+        self.keys = LiveKeys(
+            None if options.is_read_only else keys_path(config),
+            now,
+            time.monotonic_ns if clock is time.monotonic else lambda: int(clock() * 1e9),
+            self.cost_tracker.limit_created,
+            is_optional=options.is_demo,
+        )
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
         parts = ProxyParts(
             agents=self.fleet.agents,
@@ -165,6 +173,7 @@ class Gateway:
                     tasks.create_task(self.health.run(), name="health-checks"),
                     tasks.create_task(self.cost_tracker.counter.run(), name="token-counts"),
                     tasks.create_task(self.windows.run(), name="window-marks"),
+                    tasks.create_task(self.keys.run(), name="client-keys"),
                     tasks.create_task(_import_for_people(), name="late-imports"),
                 ]
                 if self.discovery is not None:

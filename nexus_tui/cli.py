@@ -27,6 +27,7 @@ from nexus_tui.commands import (
 )
 from nexus_tui.commands.base.subcommands import MainParser, SubcommandParser
 from nexus_tui.commands.base.target import load
+from nexus_tui.commands.keys import command as keys
 from nexus_tui.commands.run import command as run_program
 from nexus_tui.process.address import why_not_bound
 from nexus_tui.process.console.charset import (
@@ -55,7 +56,8 @@ _INSTEAD = {
 }
 
 _COMMANDS = (
-    *(attach, run_program, explain, status, backends, requests, request, costs, logs, check, init),
+    *(attach, run_program, explain, status, backends, requests, request, costs, logs, keys),
+    *(check, init),
 )
 
 

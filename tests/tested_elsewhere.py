@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ELSEWHERE = {
+    "nexus_core/api/admin/keys.py": "scenarios/test_keys.py",
     "nexus_core/api/admin/state.py": "tui/sources/test_remote.py",
     "nexus_core/api/app.py": "api/test_late_routes.py",
     "nexus_core/api/asgi/encoding.py": "api/asgi/test_body.py",
@@ -34,6 +35,7 @@ ELSEWHERE = {
     "nexus_core/control/config_file.py": "tui/test_actions.py",
     "nexus_core/control/execute.py": "control/test_replay.py",
     "nexus_core/control/explainer.py": "api/admin/test_explain.py",
+    "nexus_core/control/keys.py": "scenarios/test_keys.py",
     "nexus_core/control/live_config.py": "fleet/test_live_fleet.py",
     "nexus_core/control/own_requests.py": "control/test_replay.py",
     "nexus_core/demo/simulated/answers.py": "demo/test_made_up.py",
@@ -87,6 +89,11 @@ ELSEWHERE = {
     "nexus_core/dialects/openai_responses/reader.py": "scenarios/test_responses_passed.py",
     "nexus_core/dialects/openai_responses/request.py": "dialects/openai_responses/test_inbound.py",
     "nexus_core/dialects/reading/prefixes.py": "dialects/openai_chat/test_demand.py",
+    "nexus_core/keys/changes.py": "keys/test_store.py",
+    "nexus_core/keys/held.py": "scenarios/test_key_limits.py",
+    "nexus_core/keys/live.py": "scenarios/test_keys.py",
+    "nexus_core/keys/table.py": "keys/test_key.py",
+    "nexus_core/keys/told.py": "scenarios/test_key_limits.py",
     "nexus_core/routing/stored.py": "scenarios/test_responses_passed.py",
     "nexus_core/providers/prepared.py": "providers/test_agents.py",
     "nexus_core/providers/rewritten_stream.py": "scenarios/test_messages.py",
@@ -175,6 +182,8 @@ ELSEWHERE = {
     "nexus_tui/actions/requests/reading.py": "tui/test_reading.py",
     "nexus_tui/actions/requests/replay.py": "tui/test_replay.py",
     "nexus_tui/actions/requests/sending.py": "tui/test_replay.py",
+    "nexus_tui/commands/keys/places.py": "tui/commands/keys/test_command.py",
+    "nexus_tui/commands/keys/shown.py": "tui/commands/keys/test_command.py",
     "nexus_tui/screens/edit.py": "tui/test_editing.py",
     "nexus_tui/text/requests/bodies.py": "tui/test_reading.py",
     "nexus_tui/draw/foreground.py": "terminal/test_editor.py",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from nexus_core.api.asgi.body import pass_over_body, read_body, read_command
 from nexus_core.api.asgi.messages import (
     CALLER,
+    KEY,
     ClientLeftError,
     Incoming,
     Outgoing,
@@ -32,6 +33,7 @@ from nexus_core.api.models import (
     list_for_anthropic,
     list_for_google,
     list_models,
+    view_of,
 )
 from nexus_core.api.refusals import Refusals
 from nexus_core.dialects.inbound import (
@@ -50,11 +52,12 @@ async def _health(gateway: Gateway, scope: Scope) -> bytes:
 
 
 async def _models(gateway: Gateway, scope: Scope) -> bytes:
+    seen = view_of(gateway, scope)
     if header(scope, b"anthropic-version") is not None:
-        return await list_for_anthropic(gateway)
+        return await list_for_anthropic(seen)
     if is_googles(scope):
-        return await list_for_google(gateway)
-    return await list_models(gateway)
+        return await list_for_google(seen)
+    return await list_models(seen)
 
 
 # By path: what a GET is answered without FastAPI, as JSON.
@@ -114,7 +117,7 @@ class FrontDoor:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._guard = Guard(gateway.config.auth)
+        self._guard = Guard(gateway.config.auth, gateway.keys)
         self.refusals = Refusals(gateway)
         self.completions = Completions(gateway, self.refusals)
         self.routes = LateRoutes(gateway)
@@ -167,7 +170,8 @@ class FrontDoor:
             return
         if asked is None:
             check_query(path, scope["query_string"].decode("latin-1"))
-            scope[CALLER] = self._guard.admit(path, headers).name
+            caller = self._guard.admit(path, headers)
+            scope[CALLER], scope[KEY] = caller.name, caller.key
             await self._serve_other(scope, incoming, outgoing)
             return
         arrival = self.let_in(asked, path, headers, request_id)

@@ -6,6 +6,7 @@ import hmac
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -13,6 +14,10 @@ from nexus_core.api.asgi.messages import RawHeaders, Scope, header, header_value
 from nexus_core.config.loopback import is_loopback
 from nexus_core.config.schema import AuthConfig, ClientKey
 from nexus_core.errors import AuthenticationError, InvalidRequestError, PermissionDeniedError
+
+if TYPE_CHECKING:
+    from nexus_core.keys.held import HeldKey
+    from nexus_core.keys.table import KeyTable
 
 _OPEN_PATH = "/health"
 _ADMIN_PREFIX = "/nexus"
@@ -35,15 +40,33 @@ class Caller(msgspec.Struct, frozen=True):
     """An authenticated caller."""
 
     name: str | None  # of the client key; None where none is needed
+    key: HeldKey | None = None  # a created one, which may have limits
 
 
 _NAMELESS = Caller(None)
 
 
+class CreatedKeys(Protocol):
+    """Where created keys are found."""
+
+    @property
+    def table(self) -> KeyTable | None:
+        """None: there are none."""
+        ...
+
+
+class _NoKeys:
+    table = None
+
+
+NO_CREATED_KEYS: CreatedKeys = _NoKeys()
+
+
 class Guard:
     """Authentication of requests, before their body is read."""
 
-    def __init__(self, auth: AuthConfig) -> None:
+    def __init__(self, auth: AuthConfig, created: CreatedKeys = NO_CREATED_KEYS) -> None:
+        self._created = created
         self._clients = auth.api_keys
         admin = auth.admin_key
         self._admins = (ClientKey(name="admin", value=admin),) if admin else self._clients
@@ -68,12 +91,27 @@ class Guard:
             raise InvalidRequestError("duplicate Host header", param="Host")
         if not self._clients:
             _check_local(hosts[0].decode("latin-1") if hosts else "", told)
-        if path == _OPEN_PATH or self._is_keyless:
+        created = self._created.table
+        if path == _OPEN_PATH or (self._is_keyless and created is None):
             return _NAMELESS
         allowed, elsewhere = self._clients, self._admins
         if _is_admin(path):
             allowed, elsewhere = elsewhere, allowed
-        return _check_key(headers, allowed, elsewhere) if allowed else _NAMELESS
+        elif created is not None:
+            key = _find_created(headers, created)
+            if key is not None:
+                return Caller(key.name, key)
+            if created.is_optional and not allowed and _presented(headers) is None:
+                return _NAMELESS
+            return _check_key(headers, allowed, elsewhere)
+        if not allowed:
+            return _NAMELESS
+        try:
+            return _check_key(headers, allowed, elsewhere)
+        except AuthenticationError:
+            if created is not None and _find_created(headers, created) is not None:
+                raise _wrong_surface() from None
+            raise
 
 
 def _check_key(
@@ -86,10 +124,19 @@ def _check_key(
     if name is not None:
         return Caller(name)
     if _match(presented, elsewhere) is not None:
-        raise PermissionDeniedError(
-            "wrong key for this path: /nexus/* requires the admin key, the rest client keys"
-        )
+        raise _wrong_surface()
     raise AuthenticationError("invalid client key")
+
+
+def _find_created(headers: RawHeaders, created: KeyTable) -> HeldKey | None:
+    presented = _presented(headers)
+    return None if presented is None else created.find(presented)
+
+
+def _wrong_surface() -> PermissionDeniedError:
+    return PermissionDeniedError(
+        "wrong key for this path: /nexus/* requires the admin key, the rest client keys"
+    )
 
 
 def needs_key(path: str, auth: AuthConfig) -> bool:

@@ -15,6 +15,7 @@ from nexus_core.api.models import (
     is_googles,
     list_models,
     not_served,
+    view_of,
 )
 from nexus_core.background import in_background, load_in_background
 from nexus_core.fleet.registry import BackendSnapshot
@@ -40,18 +41,21 @@ def create_router(gateway: Gateway) -> APIRouter:
         return read_health(gateway, request.scope)
 
     @router.get("/v1/models")
-    async def models() -> Response:
+    async def models(request: Request) -> Response:
         """Models and aliases served by the enabled backends."""
-        return Response(await list_models(gateway), media_type="application/json")
+        return Response(
+            await list_models(view_of(gateway, request.scope)), media_type="application/json"
+        )
 
     @router.get("/v1/models/{model:path}")
     async def model(request: Request, model: str) -> dict[str, Any]:
         """One model or alias; to Google's clients in the shape of their API."""
-        found = find_model(gateway, model)
+        view = view_of(gateway, request.scope)
+        found = find_model(view, model)
         if found is None:
-            raise await not_served(gateway, model, "/v1/models")
+            raise await not_served(view, model, "/v1/models")
         if is_googles(request.scope):
-            return describe_for_google(gateway, model)
+            return describe_for_google(view, model)
         return found
 
     @router.get("/v1/stats")

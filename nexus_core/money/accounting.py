@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -100,6 +100,10 @@ class CostTracker:
         self.is_month_known = spent is not None
         self.opened.set()
         self._warn_of_unknown_clients()
+
+    def limit_created(self, created: Mapping[str, float | None]) -> None:
+        """Go by these monthly limits of created keys, in dollars by name, from now on."""
+        self.budget.limit_created(created)
 
     def _warn_of_unknown_clients(self) -> None:
         names = [key.name for key in self._config.auth.api_keys]

@@ -89,6 +89,7 @@ class Budget:
 
     config: BudgetConfig
     month: Month
+    created: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
     # False: nothing is limited, and no change of a status is left to report. Then whoever asks for
     # nothing but a verdict, a status or changes may do without: it is NORMAL, and all is allowed.
     is_limited: bool = field(init=False)
@@ -103,13 +104,26 @@ class Budget:
 
     def __post_init__(self) -> None:
         self._all = self._account(self.config.monthly_limit_usd)
-        self._clients = {
-            name: self._account(key.monthly_limit_usd) for name, key in self.config.keys.items()
-        }
+        limits = dict(self.created)
+        for name, key in self.config.keys.items():
+            told = [usd for usd in (key.monthly_limit_usd, limits.get(name)) if usd is not None]
+            limits[name] = min(told, default=None)
+        self._clients = {name: self._account(usd) for name, usd in limits.items()}
         accounts = (self._all, *self._clients.values())
         self.is_limited = any(account.limit is not None for account in accounts)
         self._may_have_changed = True
         self._month_end = self.month.end
+
+    def limit_created(self, created: Mapping[str, float | None]) -> None:
+        """Go by these limits of created keys, in dollars, from now on."""
+        if created != self.created:
+            self.created = created
+            self.configure(self.config)
+
+    def account(self, client: str, at: float) -> tuple[int, int]:
+        """What a client has spent this month, and what is reserved, in nano-dollars."""
+        self.turn(at)
+        return self._spent[client], self._reserved.get(client, 0)
 
     def configure(self, config: BudgetConfig) -> None:
         """Go by these limits from now on; what is spent and reserved counts towards them."""
@@ -159,7 +173,7 @@ class Budget:
 
     def unknown_clients(self, names: Iterable[str]) -> tuple[str, ...]:
         """The limited clients for which there is no key: their limits hold nobody."""
-        return tuple(sorted(self._clients.keys() - set(names)))
+        return tuple(sorted(self._clients.keys() - self.created.keys() - set(names)))
 
     def status(self, client: str | None, at: float) -> BudgetStatus:
         """The stricter of the gateway's status and the client's own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from nexus_core import descriptors
 from nexus_core.config.schema import RoutingConfig, ServerConfig
@@ -100,6 +101,8 @@ class Forwarder:
         progress = RequestProgress(request, self._parts.bus, self._cost_tracker, self._parts.now)
         progress.received()
         try:
+            if request.permit is not None:
+                request.permit.enter(partial(self._expected_tokens, request))
             await self._within_deadline(progress, reply)
         except asyncio.CancelledError:
             progress.left()
@@ -115,7 +118,17 @@ class Forwarder:
             progress.crashed()
             raise
         finally:
-            progress.finished()
+            try:
+                progress.finished()
+            finally:
+                if request.permit is not None:
+                    request.permit.leave(progress.record.tokens or 0)
+
+    def _expected_tokens(self, request: ProxyRequest) -> int:
+        """Tokens of a request and its answer, before a backend is chosen."""
+        demand = request.envelope.demand
+        expected = self._cost_tracker.expected_completion(request.need.model, demand)
+        return demand.prompt_tokens + expected
 
     async def _within_deadline(self, progress: RequestProgress, reply: Reply) -> None:
         if self._is_ending:

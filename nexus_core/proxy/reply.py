@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -17,6 +18,22 @@ from nexus_core.types import BudgetStatus, Cost, RouteReason
 from nexus_core.upstream.base import Headers
 
 
+class Permit(Protocol):
+    """The share of one request in the limits of its client key."""
+
+    def enter(self, tokens: Callable[[], int]) -> None:
+        """Take part in the limits; `tokens` gives about how many the request comes to.
+
+        Raises:
+            NexusError: there is no room.
+        """
+        ...
+
+    def leave(self, used: int) -> None:
+        """The request is over, entered or not, and came to so many tokens."""
+        ...
+
+
 class ProxyRequest(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A checked request on its way to a backend, with what Nexus knows beside it."""
 
@@ -28,6 +45,7 @@ class ProxyRequest(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     received: float  # monotonic seconds
     origin: Origin = NO_ORIGIN  # as its headers tell it
     replay_of: str | None = None  # the request that an operator sends again with this one
+    permit: Permit | None = None  # None: nothing but the budget limits it
 
 
 class SelectedRoute(msgspec.Struct, frozen=True):

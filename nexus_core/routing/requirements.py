@@ -48,9 +48,9 @@ class Policies:
         return self._known[name]
 
     def _find(self, name: str) -> PolicyConfig | None:
-        spellings = _spellings(name)
+        told = spellings(name)
         for policy in self._policies:
-            if any(fnmatchcase(spelling, policy.model_pattern) for spelling in spellings):
+            if any(fnmatchcase(spelling, policy.model_pattern) for spelling in told):
                 return policy
         return None
 
@@ -168,7 +168,7 @@ def _for_model(
     )
 
 
-def _spellings(model: str) -> tuple[str, ...]:
+def spellings(model: str) -> tuple[str, ...]:
     """The name, and the one that Ollama takes for the same model: its tag `latest` is implied."""
     if model.endswith(_IMPLIED_TAG):
         return model, model.removesuffix(_IMPLIED_TAG)

@@ -13,7 +13,7 @@ import pytest
 
 from nexus_core.api.admin.state import read_state, write_state
 from nexus_core.api.app import FrontDoor
-from nexus_core.api.models import find_model, list_models
+from nexus_core.api.models import View, find_model, list_models
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, StorageConfig
 from nexus_core.gateway import Gateway
@@ -45,7 +45,7 @@ async def test_each_model_is_listed_once_and_aliases_last() -> None:
     nexus = gateway(("a", "b"), ("b", "c"), ("d",), short="c", off="d", nobody="x", a="c")
     nexus.registry.set_enabled("b2", False)
 
-    assert listed(await list_models(nexus)) == [
+    assert listed(await list_models(View(nexus, None))) == [
         ("a", "b0"),
         ("b", "b0"),
         ("c", "b1"),
@@ -58,9 +58,11 @@ async def test_a_model_is_found_where_it_is_listed(name: str) -> None:
     nexus = gateway(("a", "b"), ("b", "c"), ("d",), short="c", off="d", nobody="x")
     nexus.registry.set_enabled("b2", False)
 
-    entries = {entry["id"]: entry for entry in json.loads(await list_models(nexus))["data"]}
+    entries = {
+        entry["id"]: entry for entry in json.loads(await list_models(View(nexus, None)))["data"]
+    }
 
-    assert find_model(nexus, name) == entries.get(name)
+    assert find_model(View(nexus, None), name) == entries.get(name)
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1beta/models"])
@@ -77,18 +79,18 @@ async def test_a_name_that_is_not_served_is_told_with_those_near_it(path: str) -
 def test_a_glob_is_listed_nowhere_and_a_name_it_matches_is_found() -> None:
     nexus = gateway(("a",), **{"claude-*": "a", "gone-*": "x"})
 
-    assert listed(asyncio.run(list_models(nexus))) == [("a", "b0")]
-    found = find_model(nexus, "claude-haiku-4-5")
+    assert listed(asyncio.run(list_models(View(nexus, None)))) == [("a", "b0")]
+    found = find_model(View(nexus, None), "claude-haiku-4-5")
     assert found is not None
     assert (found["id"], found["owned_by"]) == ("claude-haiku-4-5", "b0")
-    assert find_model(nexus, "gone-1") is None
+    assert find_model(View(nexus, None), "gone-1") is None
 
 
 def test_the_name_that_is_shown_of_an_alias_tells_its_model() -> None:
     nexus = gateway(("qwen3",), **{"claude-local": "qwen3", "claude-*": "qwen3"})
 
-    plain, alias = json.loads(asyncio.run(list_models(nexus)))["data"]
-    found = find_model(nexus, "claude-x")
+    plain, alias = json.loads(asyncio.run(list_models(View(nexus, None))))["data"]
+    found = find_model(View(nexus, None), "claude-x")
 
     assert (plain["id"], plain["display_name"]) == ("qwen3", "qwen3")
     assert (alias["id"], alias["display_name"]) == ("claude-local", "claude-local (qwen3)")
@@ -109,7 +111,7 @@ def steps(work: Coroutine[Any, Any, bytes]) -> tuple[int, bytes]:
 
 
 async def test_thousands_are_listed_in_slices() -> None:
-    count, body = steps(list_models(gateway(MANY)))
+    count, body = steps(list_models(View(gateway(MANY), None)))
 
     assert [name for name, _ in listed(body)] == list(MANY)
     assert count >= 20

@@ -15,6 +15,7 @@ RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 RECEIPT_TIMEOUT_SECONDS = 30  # a whole request, from its first byte on
 RECEIVE_BY = "nexus.receive_by"  # a scope's: when that is over, if the head took some of it
+KEY = "nexus.key"  # a scope's: the created key (HeldKey); None of others
 CALLER = "nexus.caller"  # a scope's: the name of the key; None where none is needed
 LINGER_SECONDS = 2  # for reading on after an early answer
 

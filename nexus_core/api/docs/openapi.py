@@ -27,12 +27,14 @@ that says how to do it elsewhere."""
 _ERRORS: dict[int, str] = {
     400: "Invalid request: JSON, a field or a header; `param` names it.",
     401: "Missing or invalid key.",
-    403: "Forbidden: this key, Host or Origin is not allowed on this path.",
+    403: "Forbidden: this key, Host or Origin is not allowed on this path, or the key not for the "
+    "model.",
     404: "Not found: nothing has this name.",
     413: "Body larger than `max_body_bytes`, compressed or not.",
     415: "Unsupported `Content-Encoding`; `Accept-Encoding` lists the supported ones.",
     422: "Unsupported by the chosen provider; the message names every such field.",
-    429: "Every tried backend is out of quota; the error of the last one.",
+    429: "The client key is at one of its limits, or every tried backend is out of quota: the "
+    "error of the last one. `Retry-After` tells when to ask again.",
     431: "Request headers, or trailers after the body, over 64 KiB.",
     502: "Every tried backend failed; the last error.",
     501: "Done on the machine of a backend, not here; the message says how.",
@@ -226,6 +228,12 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("post", "/nexus/capture"): _Route(),
     ("post", "/nexus/reload"): _Route(),
     ("post", "/nexus/save"): _Route(),
+    ("get", "/nexus/keys"): _Route(),
+    ("post", "/nexus/keys"): _Route(),
+    ("get", "/nexus/keys/{name}"): _Route((404,)),
+    ("post", "/nexus/keys/{name}"): _Route((404,)),
+    ("post", "/nexus/keys/{name}/rotate"): _Route((404,)),
+    ("post", "/nexus/keys/{name}/revoke"): _Route((404,), asked=("Nothing",)),
     ("post", "/nexus/explain"): _Route(
         (), _OBJECT, ("usable", "translate", *_PROMPT_HEADERS), (*_PROMPTS, "QuestionBody")
     ),

@@ -15,9 +15,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from nexus_core.api.asgi.encoding import as_utf8
-from nexus_core.api.asgi.messages import CALLER
+from nexus_core.api.asgi.messages import CALLER, KEY
 from nexus_core.api.headers import read_hints
-from nexus_core.api.inference.serve import format_headers
+from nexus_core.api.inference.serve import format_headers, read_need
 from nexus_core.background import in_background, read_long
 from nexus_core.dialects import request as envelopes
 from nexus_core.dialects.base import Dialect
@@ -25,7 +25,6 @@ from nexus_core.dialects.inbound import INBOUND, MESSAGES_PATH
 from nexus_core.dialects.request import with_headers
 from nexus_core.gateway import Gateway
 from nexus_core.routing.refusal import is_unknown, refuse
-from nexus_core.routing.requirements import read_requirements
 from nexus_core.tokens.count import THREAD_FROM_BYTES
 from nexus_core.types import CountMethod
 from nexus_core.upstream.base import UpstreamError
@@ -70,7 +69,7 @@ async def counted(
         ModelNotFoundError: no backend serves the model.
     """
     hints = read_hints(asked.scope["headers"], gateway.registry.names)
-    need = read_requirements(envelope.model, hints, gateway.live.config.routing)
+    need = read_need(gateway, envelope.model, hints, asked.scope.get(KEY))
     caller = asked.scope.get(CALLER)
     decision = gateway.forwarder.foresee(need, envelope.demand, caller)
     if is_unknown(decision):

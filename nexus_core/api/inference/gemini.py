@@ -14,7 +14,13 @@ from fastapi.responses import Response
 
 from nexus_core.api.asgi.encoding import as_utf8
 from nexus_core.api.inference.count import counted
-from nexus_core.api.models import describe_for_google, find_model, not_served, served_models
+from nexus_core.api.models import (
+    describe_for_google,
+    find_model,
+    not_served,
+    served_models,
+    view_of,
+)
 from nexus_core.background import read_long
 from nexus_core.dialects.gemini.inbound.counting import read_counted
 from nexus_core.dialects.gemini.inbound.dialect import GEMINI
@@ -51,23 +57,26 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/v1beta/models", operation_id="gemini_models")
     async def models(
+        request: Request,
         size: Annotated[str, Query(alias="pageSize", pattern=_DIGITS)] = "",
         start: Annotated[str, Query(alias="pageToken", pattern=_DIGITS)] = "",
     ) -> Response:
         """Models and aliases served by the enabled backends, page by page, as Google lists them."""
-        names = await served_models(gateway)
+        view = view_of(gateway, request.scope)
+        names = await served_models(view)
         page, token = page_of(names, int(start or 0), min(int(size or 0) or _PAGE, _MOST))
-        described = [describe_for_google(gateway, name) for name in page]
+        described = [describe_for_google(view, name) for name in page]
         return _answer({"models": described, **token})
 
     @router.get("/v1beta/models/{model:path}", operation_id="gemini_model")
-    async def model(model: str) -> Response:
+    async def model(request: Request, model: str) -> Response:
         """One model or alias, as Google describes its own."""
         if model.endswith(_COUNT):
             raise HTTPException(405, f"{_COUNT[1:]} takes POST", {"allow": "POST"})
-        if find_model(gateway, model) is None:
-            raise await not_served(gateway, model, "/v1beta/models")
-        return _answer(describe_for_google(gateway, model))
+        view = view_of(gateway, request.scope)
+        if find_model(view, model) is None:
+            raise await not_served(view, model, "/v1beta/models")
+        return _answer(describe_for_google(view, model))
 
     @router.post("/v1beta/models/{model:path}", include_in_schema=False)
     async def other_method(model: str) -> Response:

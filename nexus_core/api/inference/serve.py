@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from nexus_core.api.asgi.encoding import as_utf8
 from nexus_core.api.asgi.messages import RawHeaders
@@ -16,9 +17,12 @@ from nexus_core.dialects.request import Request, of_session, with_headers
 from nexus_core.gateway import Gateway
 from nexus_core.observe.origin.origin import read_origin
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.routing.stored import check_stored
 from nexus_core.types import DialectName
+
+if TYPE_CHECKING:
+    from nexus_core.keys.held import HeldKey
 
 # Reading a prompt of this length takes a millisecond or two, during which streams stand still.
 LONG_PROMPT_BYTES = 256 * 1024
@@ -85,8 +89,8 @@ class Completions:
 
             envelope = tagged(self._gateway, envelope)
         hints = read_hints(arrival.headers, self._gateway.registry.names)
-        routing = self._gateway.live.config.routing
-        need = read_requirements(envelope.model, hints, routing)
+        key = arrival.caller.key
+        need = read_need(self._gateway, envelope.model, hints, key)
         if envelope.demand.places:  # few ask for anything particular
             check_stored(need, envelope.demand, self._gateway.registry.snapshots())
         return ProxyRequest(
@@ -97,7 +101,22 @@ class Completions:
             headers=masked_headers(arrival.headers),
             received=arrival.received,
             origin=origin,
+            permit=None if key is None else key.permit(),
         )
+
+
+def read_need(
+    gateway: Gateway, model: str, hints: RoutingHints, key: HeldKey | None
+) -> Requirements:
+    """Requirements of a request: by its model and hints, and by what its key may use.
+
+    Raises:
+        ModelNotAllowedError: the key may not use the model.
+    """
+    routing = gateway.live.config.routing
+    if key is None:
+        return read_requirements(model, hints, routing)
+    return key.allowed(read_requirements(model, key.hints(hints), routing))
 
 
 def format_headers(headers: RawHeaders, dialect: Dialect) -> tuple[tuple[str, str], ...]:

@@ -6,12 +6,13 @@ Models are pulled, made and deleted on the machines of the backends: those route
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from nexus_core.api.models import View, view_of
 from nexus_core.api.ollama.arrive import served_name
 from nexus_core.api.ollama.ask import ask_lists, ask_show, ollama_agents
 from nexus_core.api.ollama.entries import (
@@ -29,7 +30,6 @@ from nexus_core.dialects.ollama.bridge.answer import dumped
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reading.body import checked_model
 from nexus_core.errors import InvalidRequestError, ModelNotFoundError, NexusError
-from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.gateway import Gateway
 from nexus_core.types import DialectName, JsonObject, is_object
 
@@ -68,17 +68,17 @@ def create_router(gateway: Gateway) -> APIRouter:
         return {"version": VERSION}
 
     @router.get("/tags")
-    async def ollama_tags() -> Response:
+    async def ollama_tags(request: Request) -> Response:
         """Models and aliases of the enabled backends, as Ollama lists what it has pulled."""
         told = await ask_lists(gateway, "/api/tags")
-        models, since = served(*_known(gateway)), gateway.started_at
+        models, since = _served(view_of(gateway, request.scope)), gateway.started_at
         return await _listed(lambda: _tags(models, told, since))
 
     @router.get("/ps")
-    async def ollama_ps() -> Response:
+    async def ollama_ps(request: Request) -> Response:
         """Models that are in a backend's memory, as far as the backends tell."""
         told = await ask_lists(gateway, "/api/ps")
-        models, now = served(*_known(gateway)), gateway.now()
+        models, now = _served(view_of(gateway, request.scope)), gateway.now()
         return await _listed(lambda: _loaded(models, told, now))
 
     @router.post("/show")
@@ -86,7 +86,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Details of a model: capabilities, and the context length that is loaded."""
         fields = _fields(await request.body())
         name = served_name(gateway, _name_in(fields))
-        places = places_of(name, *_known(gateway))
+        places = _places(view_of(gateway, request.scope), name)
         if not places:
             raise ModelNotFoundError(f"model {name!r} not found; GET /api/tags lists the models")
         told = await ask_show(gateway, places, verbose=fields.get("verbose") is True)
@@ -101,7 +101,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Success for a model that is served here; else how to pull it on a backend's machine."""
         fields = _fields(await request.body())
         name = served_name(gateway, _name_in(fields))
-        if not places_of(name, *_known(gateway)):
+        if not _places(view_of(gateway, request.scope), name):
             raise ManagedElsewhereError(_how(gateway, "pull", name))
         is_whole = fields.get("stream") is False
         kind = "application/json" if is_whole else "application/x-ndjson"
@@ -162,9 +162,13 @@ async def _listed(make: Callable[[], list[JsonObject]]) -> Response:
     return Response(body, media_type="application/json")
 
 
-def _known(gateway: Gateway) -> tuple[tuple[BackendSnapshot, ...], Mapping[str, str]]:
-    """The backends and the aliases."""
-    return gateway.registry.snapshots(), gateway.config.routing.aliases
+def _served(view: View) -> Known:
+    known = served(view.backends, view.aliases)
+    return {name: places for name, places in known.items() if view.shows(name)}
+
+
+def _places(view: View, name: str) -> list[Place]:
+    return places_of(name, view.backends, view.aliases) if view.shows(name) else []
 
 
 def _tags(known: Known, told: Told, since: float) -> list[JsonObject]:

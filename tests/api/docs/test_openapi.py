@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
@@ -30,6 +31,7 @@ from nexus_core.errors import (
     CapacityExceededError,
 )
 from nexus_core.gateway import Gateway, GatewayOptions
+from nexus_core.keys.live import LiveKeys
 from nexus_core.types import Operation, PrivacyZone
 from nexus_core.upstream.httpx_engine import HttpxEngine
 from tests.api.in_process import client
@@ -216,6 +218,8 @@ def make_gateway() -> Gateway:
     )
     files = GatewayOptions(files=lambda live, _: ConfigControl(live, lambda _: config, {}))
     gateway = Gateway(config, engine=HttpxEngine(httpx.MockTransport(answer)), options=files)
+    # Who draws a key by chance locks nobody out.
+    gateway.keys = LiveKeys(None, gateway.now, time.monotonic_ns, lambda _: None, is_optional=True)
     gateway.event_log.close()  # so that the stream of events comes to an end
     return gateway
 
@@ -259,6 +263,9 @@ _CHECKS = [
 # What a name means, what a file holds, and which fields go together is more than a schema says.
 _NEEDS_MORE = {"X-Nexus-Backend"}
 _MAY_REFUSE_VALID = {
+    "/nexus/keys",
+    "/nexus/keys/{name}",
+    "/nexus/keys/{name}/rotate",
     "/nexus/save",
     "/nexus/backends/{name}",
     "/nexus/requests/{request_id}/replay",

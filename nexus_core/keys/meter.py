@@ -1,0 +1,144 @@
+"""Meters of one key: requests and tokens a minute, requests under way. Pure, in integers.
+
+Rates go by the generic cell rate algorithm (ITU-T I.371): one moment per limit, the theoretical
+arrival time of the next request that would come in just at the rate. A limit may be used up at
+once, and comes back evenly over a minute. Clocks are monotonic: no clock that is set changes one.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+MINUTE = 60_000_000_000  # nanoseconds
+SECOND = 1_000_000_000
+
+
+class Meter(Protocol):
+    """What holds the limits of one key; another one may share them among several processes."""
+
+    def wait(self, tokens: int, at: int) -> int:
+        """Take a request of about so many tokens, and give 0; else how long it has to wait.
+
+        In nanoseconds, as `at` is; what has to wait has taken nothing.
+        """
+        ...
+
+    def leave(self, taken: int, used: int, began: int, at: int) -> None:
+        """It is over: so many tokens were taken for it when it began, and so many were used."""
+        ...
+
+
+class Rate:
+    """One limit per minute."""
+
+    __slots__ = ("_full_at", "_interval", "_window", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self._full_at = 0  # when all of it may be used again: the theoretical arrival time
+        self.configure(limit)
+
+    def configure(self, limit: int) -> None:
+        """Go by another limit; the part that is used stays used."""
+        self.limit = limit
+        self._interval = -(-MINUTE // limit)
+        self._window = self._interval * limit
+
+    def wait(self, cost: int, at: int) -> int:
+        """How long until so much of it may be used; 0: now. What is over the limit needs all."""
+        needed = cost if cost < self.limit else self.limit
+        wait = self._full_at - at + needed * self._interval - self._window
+        return wait if wait > 0 else 0
+
+    def settle(self, taken: int, used: int, elapsed: int, at: int) -> None:
+        """Give back what was taken and not used, or owe the rest.
+
+        What has come back by itself meanwhile is not given back once more.
+        """
+        more = used - taken
+        if more < 0:
+            left = taken - elapsed // self._interval
+            more = -min(-more, max(0, left))
+        self.take(more, at)
+
+    def take(self, cost: int, at: int) -> None:
+        """Use so much of it; a negative cost gives back.
+
+        Nothing makes others wait for more than one whole window.
+        """
+        full_at = (self._full_at if self._full_at > at else at) + cost * self._interval
+        latest = at + self._window
+        self._full_at = full_at if full_at < latest else latest
+
+    def used(self, at: int) -> int:
+        """How much of it is used now."""
+        return -(-max(0, self._full_at - at) // self._interval)
+
+
+class KeyMeter:
+    """The meter of a key in this process. For one thread."""
+
+    def __init__(self) -> None:
+        self.rpm: Rate | None = None
+        self.tpm: Rate | None = None
+        self.parallel: int | None = None
+        self.under_way = 0
+        self._minute_ends = 0
+        self._requests = 0  # of this minute
+        self._tokens = 0
+
+    def configure(self, *, rpm: int | None, tpm: int | None, parallel: int | None) -> None:
+        """Go by these limits; what is used stays used."""
+        self.rpm = _rate(self.rpm, rpm)
+        self.tpm = _rate(self.tpm, tpm)
+        self.parallel = parallel
+
+    def wait(self, tokens: int, at: int) -> int:
+        """As the protocol says; what waits for another request to end may ask again in a second."""
+        rpm, tpm = self.rpm, self.tpm
+        longest = 0 if rpm is None else rpm.wait(1, at)
+        if tpm is not None and (wait := tpm.wait(tokens, at)) > longest:
+            longest = wait
+        if self.parallel is not None and self.under_way >= self.parallel and longest < SECOND:
+            longest = SECOND
+        if longest:
+            return longest
+        if rpm is not None:
+            rpm.take(1, at)
+        if tpm is not None:
+            tpm.take(tokens, at)
+        self.under_way += 1
+        self._count(1, 0, at)
+        return 0
+
+    def leave(self, taken: int, used: int, began: int, at: int) -> None:
+        """As the protocol says."""
+        self.under_way -= 1
+        if self.tpm is not None:
+            self.tpm.settle(taken, used, at - began, at)
+        self._count(0, used, at)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many requests are under way as may be."""
+        return self.parallel is not None and self.under_way >= self.parallel
+
+    def this_minute(self, at: int) -> tuple[int, int]:
+        """Requests begun, and tokens used by those that ended, since the minute began."""
+        return (self._requests, self._tokens) if at < self._minute_ends else (0, 0)
+
+    def _count(self, requests: int, tokens: int, at: int) -> None:
+        if at >= self._minute_ends:
+            self._minute_ends = (at // MINUTE + 1) * MINUTE
+            self._requests = self._tokens = 0
+        self._requests += requests
+        self._tokens += tokens
+
+
+def _rate(rate: Rate | None, limit: int | None) -> Rate | None:
+    if limit is None:
+        return None
+    if rate is None:
+        return Rate(limit)
+    if rate.limit != limit:
+        rate.configure(limit)
+    return rate

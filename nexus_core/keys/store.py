@@ -1,0 +1,187 @@
+"""The store of created keys: a SQLite file beside the ledger, readable by its owner only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from nexus_core.keys.key import Limits, StoredKey
+from nexus_core.types import PrivacyZone
+
+_VERSION = 1
+_BUSY_SECONDS = 2.0  # for another process that writes
+_MODE = 0o600
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS keys (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, digest BLOB NOT NULL, created REAL NOT NULL,
+    revoked REAL, old_digest BLOB, old_until REAL NOT NULL DEFAULT 0,
+    budget_usd REAL, rpm INTEGER, tpm INTEGER, parallel INTEGER,
+    models TEXT, zone TEXT NOT NULL, tier INTEGER, expires REAL
+) STRICT
+"""
+_COLUMNS = (
+    *("id", "name", "digest", "created", "revoked", "old_digest", "old_until"),
+    *("budget_usd", "rpm", "tpm", "parallel", "models", "zone", "tier", "expires"),
+)
+_READ = f"SELECT {', '.join(_COLUMNS)} FROM keys ORDER BY created, name"  # noqa: S608
+_WRITE = (
+    f"INSERT OR REPLACE INTO keys ({', '.join(_COLUMNS)}) "  # noqa: S608 - names of our own
+    f"VALUES ({', '.join('?' * len(_COLUMNS))})"
+)
+
+
+class KeyStoreError(Exception):
+    """The store can't be read or written; the message says why, for people."""
+
+
+class NameTakenError(Exception):
+    """There is, or was, a key of this name."""
+
+
+class KeyStore:
+    """Created keys, in a file or, without a path, in memory only.
+
+    Blocks: call it in a thread. Other processes may write to the same file.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._kept: sqlite3.Connection | None = None  # of one that is in memory
+
+    def read(self) -> tuple[StoredKey, ...]:
+        """All keys, the oldest first; none where there is no file.
+
+        Raises:
+            KeyStoreError: there is one, and it can't be read.
+        """
+        if self.path is not None and not self.path.exists():
+            return ()
+        with self._connected() as connection:
+            return tuple(_key_of(row) for row in connection.execute(_READ))
+
+    def add(self, key: StoredKey) -> None:
+        """Store a new key.
+
+        Raises:
+            NameTakenError: its name was used before.
+            KeyStoreError: it can't be written.
+        """
+        with self._connected() as connection:
+            found = connection.execute("SELECT 1 FROM keys WHERE name = ?", (key.name,))
+            if found.fetchone() is not None:
+                raise NameTakenError(key.name)
+            connection.execute(_WRITE, _row_of(key))
+
+    def replace(self, before: StoredKey, after: StoredKey) -> bool:
+        """Store a changed key; False where it is not any more as it was before.
+
+        Raises:
+            KeyStoreError: it can't be written.
+        """
+        with self._connected() as connection:
+            rows = connection.execute(_READ).fetchall()
+            if before not in [_key_of(row) for row in rows]:
+                return False
+            connection.execute(_WRITE, _row_of(after))
+            return True
+
+    @contextlib.contextmanager
+    def _connected(self) -> Generator[sqlite3.Connection]:
+        """A transaction that is written at its end, unless something is raised."""
+        with self._lock:
+            try:
+                connection = self._connect()
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    try:
+                        yield connection
+                    except BaseException:
+                        connection.execute("ROLLBACK")
+                        raise
+                    connection.execute("COMMIT")
+                finally:
+                    if connection is not self._kept:
+                        connection.close()
+            except (OSError, sqlite3.Error, ValueError, TypeError) as error:
+                raise KeyStoreError(f"client keys: {self.path}: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._kept is not None:
+            return self._kept
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Before SQLite makes it: its journal gets the same mode.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, _MODE))
+            if self.path.stat().st_mode & 0o077:
+                self.path.chmod(_MODE)
+        connection = sqlite3.connect(
+            ":memory:" if self.path is None else self.path,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if self.path is None:
+            self._kept = connection
+        return connection
+
+    def close(self) -> None:
+        """Forget what was in memory only."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > _VERSION:
+        raise ValueError(f"was written by a newer Nexus (version {version} of the file)")
+    if version < _VERSION:
+        connection.execute(_TABLE)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _row_of(key: StoredKey) -> tuple[Any, ...]:
+    limits = key.limits
+    return (
+        *(key.id, key.name, key.digest, key.created, key.revoked, key.old_digest, key.old_until),
+        *(limits.budget_usd, limits.rpm, limits.tpm, limits.parallel),
+        None if limits.models is None else json.dumps(limits.models),
+        *(limits.zone.value, limits.tier, limits.expires),
+    )
+
+
+def _key_of(row: tuple[Any, ...]) -> StoredKey:
+    told = dict(zip(_COLUMNS, row, strict=True))
+    models = told["models"]
+    return StoredKey(
+        id=told["id"],
+        name=told["name"],
+        digest=told["digest"],
+        created=told["created"],
+        revoked=told["revoked"],
+        old_digest=told["old_digest"],
+        old_until=told["old_until"],
+        limits=Limits(
+            budget_usd=told["budget_usd"],
+            rpm=told["rpm"],
+            tpm=told["tpm"],
+            parallel=told["parallel"],
+            models=None if models is None else tuple(json.loads(models)),
+            zone=PrivacyZone(told["zone"]),
+            tier=told["tier"],
+            expires=told["expires"],
+        ),
+    )

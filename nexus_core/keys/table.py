@@ -1,0 +1,65 @@
+"""The table of created keys: which key a secret opens, and its meter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from nexus_core.keys.held import HeldKey
+from nexus_core.keys.key import PREFIX, StoredKey, id_in
+from nexus_core.keys.meter import KeyMeter
+
+
+class KeyTable:
+    """Created keys by id. For one thread; what is used of a key's limits outlives its changes."""
+
+    def __init__(
+        self, now: Callable[[], float], clock: Callable[[], int], *, is_optional: bool = False
+    ) -> None:
+        """
+        Args:
+            now: seconds since the epoch.
+            clock: monotonic nanoseconds.
+            is_optional: who has no key comes in all the same.
+        """
+        self.is_optional = is_optional
+        self._now = now
+        self._clock = clock
+        self._by_id: dict[bytes, HeldKey] = {}
+        self.is_open = True  # no key was ever made: nobody needs one
+        self.problem: str | None = None  # why the latest state of the store is not known
+
+    def replace(self, stored: Iterable[StoredKey]) -> None:
+        """Go by these keys from now on."""
+        before, after = self._by_id, dict[bytes, HeldKey]()
+        for key in stored:
+            key_id, limits = key.id.encode(), key.limits
+            held = before.get(key_id)
+            if held is None or held.stored != key:
+                meter = KeyMeter() if held is None else held.meter
+                meter.configure(rpm=limits.rpm, tpm=limits.tpm, parallel=limits.parallel)
+                held = HeldKey(key, meter, self._clock)
+            after[key_id] = held
+        self._by_id, self.problem = after, None
+        self.is_open = self.is_open and not after
+
+    def fail(self, problem: str) -> None:
+        """The store can't be read: what was known holds, and who comes without a key is refused."""
+        self.problem, self.is_open = problem, False
+
+    def find(self, presented: bytes) -> HeldKey | None:
+        """The key that a secret opens now; None of an unknown, expired or revoked one."""
+        if not presented.startswith(PREFIX):
+            return None
+        held = self._by_id.get(id_in(presented))
+        if held is None or not held.stored.is_opened_by(presented, self._now()):
+            return None
+        return held
+
+    def named(self, name: str) -> HeldKey | None:
+        """The key of this name."""
+        return next((held for held in self._by_id.values() if held.name == name), None)
+
+    @property
+    def keys(self) -> tuple[HeldKey, ...]:
+        """All of them, the oldest first."""
+        return tuple(self._by_id.values())

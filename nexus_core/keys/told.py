@@ -1,0 +1,56 @@
+"""A created key as JSON: its limits and what is used of them; never its secret or digest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from nexus_core.keys.key import StoredKey
+from nexus_core.keys.meter import KeyMeter
+from nexus_core.types import NANO, JsonObject
+
+
+def as_json(key: StoredKey, at: float) -> JsonObject:
+    """A key at a moment, in seconds since the epoch; limits that are null limit nothing."""
+    limits = key.limits
+    has_old = key.old_digest is not None and at < key.old_until
+    return {
+        "name": key.name,
+        "id": key.id,
+        "state": key.state(at),
+        "created": _moment(key.created),
+        "expires": _moment(limits.expires),
+        "revoked": _moment(key.revoked),
+        "old_secret_until": _moment(key.old_until) if has_old else None,
+        "budget_usd": limits.budget_usd,
+        "rpm": limits.rpm,
+        "tpm": limits.tpm,
+        "parallel": limits.parallel,
+        "models": None if limits.models is None else list(limits.models),
+        "zone": limits.zone.value,
+        "tier": limits.tier,
+    }
+
+
+def use_as_json(meter: KeyMeter, at: int, spent: tuple[int, int]) -> JsonObject:
+    """What is used of a key's limits now.
+
+    Args:
+        at: monotonic nanoseconds.
+        spent: nano-dollars of this month: spent, and reserved.
+    """
+    requests, tokens = meter.this_minute(at)
+    return {
+        "requests_this_minute": requests,
+        "tokens_this_minute": tokens,
+        "rpm_used": None if meter.rpm is None else meter.rpm.used(at),
+        "tpm_used": None if meter.tpm is None else meter.tpm.used(at),
+        "under_way": meter.under_way,
+        "spent_usd": round(spent[0] / NANO, 6),
+        "reserved_usd": round(spent[1] / NANO, 6),
+    }
+
+
+def _moment(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""`nexus keys`: client keys made at run time."""

@@ -1,0 +1,185 @@
+"""`nexus keys create | list | show | limit | rotate | revoke`: client keys made at run time."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nexus_tui.commands.base.client import json_text, understood, visible_json
+from nexus_tui.commands.base.subcommands import SubcommandParser, Subcommands
+from nexus_tui.commands.base.target import add_target, run_with_config
+from nexus_tui.process.streams import say, show
+
+# `nexus --help` comes by here: what only an answer needs is imported where it is used.
+if TYPE_CHECKING:
+    from nexus_core.config.schema import Config
+
+DONE = 0  # the exit code
+
+_LIMITS = ("budget", "rpm", "tpm", "parallel", "models", "zone", "tier", "expires")
+
+
+class Place(Protocol):
+    """Where keys are changed: a running Nexus, or the file of one that does not run."""
+
+    where: str  # for people
+
+    def listed(self) -> dict[str, Any]: ...
+    def shown(self, name: str) -> dict[str, Any]: ...
+    def create(self, name: str, asked: Mapping[str, str]) -> dict[str, Any]: ...
+    def limit(self, name: str, asked: Mapping[str, str]) -> dict[str, Any]: ...
+    def rotate(self, name: str, grace: str | None) -> dict[str, Any]: ...
+    def revoke(self, name: str) -> dict[str, Any]: ...
+
+
+def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
+    """Declare the subcommand; `port` checks a port."""
+    parser = commands.add_parser(
+        "keys",
+        help="client keys made at run time, with limits",
+        description="Client keys made at run time, with limits: budget, requests and tokens a "
+        "minute, requests at a time, models, zone, tier, expiry. A running Nexus, found by --url "
+        "or the configured host and port, goes by a change at once; where none runs, its file of "
+        "keys is changed. Keys of the environment are changed there.",
+        epilog="Once there is a created key, requests need a key. "
+        "Exit code: 0 on success, 1 if there is no such key, 2 on any other failure.",
+        allow_abbrev=False,
+    )
+    actions = parser.add_subparsers(
+        dest="action",
+        title="actions",
+        metavar="ACTION",
+        required=True,
+        parser_class=SubcommandParser,
+    )
+    create = _add(actions, port, "create", "make a key; its secret is shown once", _create)
+    _add(actions, port, "list", "all created keys", _list, is_named=False)
+    _add(actions, port, "show", "one key, and what is used of its limits", _show)
+    limit = _add(actions, port, "limit", "change limits; the others stay", _limit)
+    rotate = _add(actions, port, "rotate", "another secret for a key, shown once", _rotate)
+    _add(actions, port, "revoke", "let a key open nothing any more, for good", _revoke)
+    for with_limits in (create, limit):
+        _add_limits(with_limits)
+    rotate.add_argument("--grace", metavar="TIME", help="take the old secret for so long (24h)")
+
+
+def _add(
+    actions: Subcommands,
+    port: Callable[[str], int],
+    name: str,
+    text: str,
+    act: Callable[[Place, argparse.Namespace], int],
+    *,
+    is_named: bool = True,
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+    )
+    if is_named:
+        parser.add_argument("name", metavar="NAME", help="the key's name")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument(
+        "--ascii", action="store_true", default=argparse.SUPPRESS, help="ASCII characters only"
+    )
+    add_target(parser, port)
+    parser.set_defaults(run=_run, act=act)
+    return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("limits", "`none` lifts one.")
+    add = group.add_argument
+    add("--budget", metavar="USD", help="dollars a month (UTC)")
+    add("--rpm", metavar="N", help="requests a minute")
+    add("--tpm", metavar="N", help="tokens a minute, of prompts and answers (100k)")
+    add("--parallel", metavar="N", help="requests under way at a time")
+    add("--models", metavar="GLOBS", help="only these models (llama*,qwen2:72b)")
+    add("--zone", metavar="ZONE", help="restricted: only backends of that zone")
+    add("--tier", metavar="N", help="only backends of this tier, 0 to 4, or above")
+    add("--expires", metavar="WHEN", help="30d, 12h or an RFC 3339 time")
+
+
+def _asked(options: argparse.Namespace) -> dict[str, str]:
+    return {name: value for name in _LIMITS if (value := getattr(options, name)) is not None}
+
+
+def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    def act(config: Config) -> int:
+        from nexus_core.errors import NexusError
+        from nexus_tui.commands.base.errors import NoAnswerError, NotFoundError
+        from nexus_tui.commands.keys.places import place_of
+
+        place = place_of(options.url, config)
+        try:
+            code: int = options.act(place, options)
+        except NexusError as error:
+            kind = NotFoundError if error.status == 404 else NoAnswerError
+            raise kind(error.message) from error
+        return code
+
+    return run_with_config(options, environ, act)
+
+
+def _create(place: Place, options: argparse.Namespace) -> int:
+    return _tell_secret(place.create(options.name, _asked(options)), place, options)
+
+
+def _rotate(place: Place, options: argparse.Namespace) -> int:
+    return _tell_secret(place.rotate(options.name, options.grace), place, options)
+
+
+def _tell_secret(told: dict[str, Any], place: Place, options: argparse.Namespace) -> int:
+    """The secret alone goes to stdout, so that a script can take it."""
+    with understood():
+        secret = str(told["secret"])
+        name = str(told["name"])
+    if options.json:
+        show(json_text(visible_json(told)))
+        return DONE
+    show(secret)
+    until = told.get("old_secret_until")
+    also = f"; the old one is taken until {until}" if until else ""
+    say(f"keys: this is the secret of {name} ({place.where}); it is not shown again{also}")
+    return DONE
+
+
+def _list(place: Place, options: argparse.Namespace) -> int:
+    from nexus_tui.commands.keys.shown import list_lines
+
+    told = place.listed()
+    with understood():
+        shown = [json_text(visible_json(told))] if options.json else list_lines(told["keys"])
+    for line in shown:
+        show(line)
+    if problem := told.get("problem"):
+        say(f"keys: {problem}")
+    return DONE
+
+
+def _show(place: Place, options: argparse.Namespace) -> int:
+    _tell(place.shown(options.name), options)
+    return DONE
+
+
+def _limit(place: Place, options: argparse.Namespace) -> int:
+    _tell(place.limit(options.name, _asked(options)), options)
+    return DONE
+
+
+def _tell(told: dict[str, Any], options: argparse.Namespace) -> None:
+    from nexus_tui.commands.keys.shown import key_lines
+
+    with understood():
+        lines = [json_text(visible_json(told))] if options.json else key_lines(told)
+    for line in lines:
+        show(line)
+
+
+def _revoke(place: Place, options: argparse.Namespace) -> int:
+    told = place.revoke(options.name)
+    if options.json:
+        show(json_text(visible_json(told)))
+    else:
+        show(f"{options.name} is revoked ({place.where})")
+    return DONE
