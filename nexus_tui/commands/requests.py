@@ -133,10 +133,16 @@ class _Wanted:
             return [*asked_for, *(model for _, models in backends() for model in models)]
 
         names = {"backend": known_backends, "model": known_models}
-        # Of keys only those are known that asked for something.
-        keys = {"key": lambda: [line.client or "" for line in lines]}
+        # Of keys, agents and sessions only those are known that asked for something.
+        askers = {
+            "key": lambda: [line.client or "" for line in lines],
+            "agent": lambda: [line.agent or "" for line in lines],
+            "session": lambda: [
+                one or "" for line in lines for one in (line.session, line.subagent)
+            ],
+        }
         self._filter = parse_filter(text, names) if text else None
-        self._of_keys = cache(lambda: parse_filter(text, {**names, **keys}))
+        self._of_askers = cache(lambda: parse_filter(text, {**names, **askers}))
 
     def matches(self, line: RequestLine) -> bool:
         return self._filter is None or self._filter.matches(line)
@@ -152,7 +158,7 @@ class _Wanted:
             return found
         if wanted.problem or (wanted.hint and not found):
             raise NoAnswerError(str(wanted.problem or wanted.hint))
-        if not found and (hint := self._of_keys().hint) is not None:
+        if not found and (hint := self._of_askers().hint) is not None:
             say(f"{self._asked.options.command}: {hint}")
         return found
 

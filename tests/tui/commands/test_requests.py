@@ -63,13 +63,19 @@ def test_a_name_that_the_nexus_knows_is_no_mistake(tmp_path: Path, text: str) ->
     assert (done.returncode, done.stdout, done.stderr) == (0, " no request\n", "")
 
 
-def test_a_key_that_asked_for_nothing_is_told_of(tmp_path: Path) -> None:
-    entry = {**REQUESTS["requests"][0], "client": "laptop"}
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("key:laptp", "laptop"), ("agent:codx", "codex"), ("session:3f2x", "3f2a")],
+)
+def test_who_asked_for_nothing_is_told_of(tmp_path: Path, text: str, meant: str) -> None:
+    asked = {"client": "laptop", "agent": "codex", "session": "3f2a"}
+    entry = {**REQUESTS["requests"][0], **asked}
     with fake_nexus(requests={"requests": [entry]}) as (url, _):
-        done = run(tmp_path, "requests", "key:laptp", "--url", url)
+        done = run(tmp_path, "requests", text, "--url", url)
 
+    name, _, wrong = text.partition(":")
     assert (done.returncode, done.stdout) == (0, " no request\n")
-    assert 'key: none is called "laptp"; did you mean "laptop"?' in done.stderr
+    assert f'{name}: none is called "{wrong}"; did you mean "{meant}"?' in done.stderr
 
 
 @pytest.mark.parametrize(
