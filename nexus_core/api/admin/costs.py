@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query
 from pydantic.json_schema import SkipJsonSchema
@@ -15,6 +16,7 @@ from nexus_core.money.months import PATTERN, Day, Month, Period
 from nexus_core.observe.event_json import as_json
 
 _Absent = SkipJsonSchema[None]  # no query can say null
+_Period = TypeVar("_Period", Month, Day)
 
 
 def create_router(gateway: Gateway) -> APIRouter:
@@ -47,10 +49,13 @@ def create_router(gateway: Gateway) -> APIRouter:
 
 
 def _period(month: str | None, day: str | None, now: float) -> Period:
+    """The day if there is one, else the month; what is wrong with either is told."""
+    in_month = Month.of(now) if month is None else _parsed(Month.parse, "month", month)
+    return in_month if day is None else _parsed(Day.parse, "day", day)
+
+
+def _parsed(parse: Callable[[str], _Period], name: str, text: str) -> _Period:
     try:
-        if day is not None:
-            return Day.parse(day)
-        return Month.of(now) if month is None else Month.parse(month)
+        return parse(text)
     except ValueError as error:
-        name = "month" if day is None else "day"
         raise InvalidRequestError(f"{name}: {error}", param=name) from error

@@ -53,7 +53,8 @@ class Word:
             return quoted(self.text)
         if not _needs_quotes(self.text):
             return self.text
-        at = len(self.unknown_key) + 1
+        found = _KEY.match(self.text) if self.unknown_key else None
+        at = found.end() if found else 0  # behind the sign
         return self.text[:at] + quoted(self.text[at:])
 
 

@@ -48,6 +48,7 @@ async def test_the_lines_of_a_period_are_told(
     ("query", "param", "says"),
     [
         ("month=2026-13", "month", "month: not a month such as 2026-11"),
+        ("month=&day=2026-11-30", "month", "month: not a month such as 2026-11"),
         ("day=today", "day", "day: not a day such as 2026-11-30"),
         ("by=colour", "query.by", "by"),
     ],

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexus_tui.view.filter.grammar import (
@@ -130,6 +130,9 @@ def has_fault(node: Node) -> bool:
 
 
 @given(TEXTS)
+@example("a!=(")
+@example("a>=( )")
+@example('"a!=("')
 def test_a_filter_is_written_so_that_it_reads_the_same(text: str) -> None:
     read = tree(text)
 
