@@ -8,7 +8,7 @@ from nexus_core.dialects.base import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.openai_responses.events import as_events
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.dialects.reading.answers import length_of_texts, parse_answer
+from nexus_core.dialects.reading.answers import length_of_named_texts, length_of_texts, parse_answer
 from nexus_core.dialects.usage import read_usage
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
@@ -18,7 +18,6 @@ _MAX_SPLIT_BYTES = 1024 * 1024  # of a whole answer that is turned into a stream
 # What a model said, as JSON writes it: in a whole answer, and in the events of a stream.
 _TEXT = re.compile(rb'"(?:text|refusal|arguments|input)"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _PLAIN_DELTA = b'"delta":"'
-_DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 
 
 def text_length(data: bytes) -> int:
@@ -32,7 +31,7 @@ def delta_length(lines: bytes) -> int:
     # Nearly always one event of one plain text, written without blanks.
     if begin >= len(_PLAIN_DELTA) and b"\\" not in lines and b'"delta"' not in lines[begin:]:
         return lines.find(b'"', begin) - begin
-    return length_of_texts(_DELTA, lines) if b'"delta"' in lines else 0
+    return length_of_named_texts(b'"delta"', lines)
 
 
 def read_answer(body: bytes, *, wants_usage: bool = True) -> AnswerReading:

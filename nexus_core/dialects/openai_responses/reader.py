@@ -14,6 +14,7 @@ from nexus_core.dialects.openai_responses.native import (
 )
 from nexus_core.dialects.opening import StreamOpening, Weight
 from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.reading.answers import lines_with
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import is_object
 
@@ -22,17 +23,14 @@ _BEGINNINGS = ("response.created", "response.in_progress", "response.queued")
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
-def _is_telling(lines: bytes) -> bool:
-    """Whether an event among lines says more than a piece of text.
-
-    What does may stand in a text, too: then the event is parsed for nothing.
-    """
-    return (
-        b'"response.completed"' in lines
-        or b'"response.incomplete"' in lines
-        or b'"response.failed"' in lines
-        or b'"error"' in lines
-    )
+# Of events that say more than a piece of text. They may stand in a text, too: then the event is
+# parsed for nothing.
+_TELLING = (
+    b'"response.completed"',
+    b'"response.incomplete"',
+    b'"response.failed"',
+    b'"error"',
+)
 
 
 def weigh_event(event: str, data: str) -> Weight | ErrorReport:
@@ -101,10 +99,9 @@ class ResponseStreamReader:
         """Read whole lines, already without the key; they pass as they are."""
         self._last = lines[-3:] if len(lines) > 2 else (self._last + lines)[-3:]
         self._text_bytes += delta_length(lines)
-        if _is_telling(lines):
-            for line in lines.splitlines():
-                if line.startswith(b"data:") and _is_telling(line):
-                    self._take(line[5:])
+        for line in lines_with(_TELLING, lines):
+            if line.startswith(b"data:"):
+                self._take(line[5:])
         return lines
 
     def _take(self, data: bytes) -> None:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nexus_core.dialects.reading.answers import length_of_texts, parse_answer
+from nexus_core.dialects.reading.answers import (
+    length_of_named_texts,
+    length_of_texts,
+    lines_with,
+    parse_answer,
+)
 
-TEXT = re.compile(rb'"text":"([^"]*)"')
+TEXT = re.compile(rb'"text"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
+PIECES = st.sampled_from(
+    [
+        *(b'"text"', b'"text":"', b'"text": "', b'"text" :\n"', b'"', b"\\", b'\\"', b"\\u00e9"),
+        *(b"a", "é".encode(), b",", b":", b"{", b"}", b" ", b"\n", b"\r", b"data: ", b"text"),
+    ]
+)
+BYTES = st.lists(PIECES, max_size=20).map(b"".join)
 
 
 def test_an_answer_is_any_json() -> None:
@@ -21,3 +36,26 @@ def test_an_answer_is_any_json() -> None:
 @pytest.mark.parametrize(("data", "length"), [("abc", 3), ("é", 2), ("\\u00e9", 3), ("", 0)])
 def test_an_escaped_character_counts_as_one(data: str, length: int) -> None:
     assert length_of_texts(TEXT, f'{{"text":"{data}"}}'.encode()) == length
+
+
+@given(st.lists(st.tuples(st.text(max_size=6), st.booleans(), st.booleans()), max_size=6))
+def test_texts_by_their_name_are_those_of_the_pattern(said: list[tuple[str, bool, bool]]) -> None:
+    data = b"".join(
+        b"data: "
+        + json.dumps(
+            {"type": "text", "n": {"text": text, "texts": [text]}},
+            ensure_ascii=is_ascii,
+            separators=(",", ":") if is_dense else None,
+        ).encode("utf-8", "replace")
+        + b"\n\n"
+        for text, is_ascii, is_dense in said
+    )
+
+    assert length_of_named_texts(b'"text"', data) == length_of_texts(TEXT, data)
+
+
+@given(BYTES, st.sampled_from([(b'"text"',), (b"a", b"data: "), (b'"',)]))
+def test_lines_with_a_mark_are_found_in_order(data: bytes, marks: tuple[bytes, ...]) -> None:
+    lines = [line for line in data.splitlines() if any(mark in line for mark in marks)]
+
+    assert lines_with(marks, data) == lines

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import re
-
 from nexus_core.dialects.anthropic.inbound.events import as_events
 from nexus_core.dialects.anthropic.response import read_usage
 from nexus_core.dialects.base import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.dialects.reading.answers import length_of_texts, parse_answer
+from nexus_core.dialects.reading.answers import length_of_named_texts, parse_answer
 from nexus_core.dialects.request import Request
 from nexus_core.types import JsonObject, is_list, is_object
 
 _MAX_SPLIT_BYTES = 1024 * 1024  # of a whole answer that is turned into a stream
 
-# What a model said: the texts of blocks and deltas, as JSON writes them.
-_TEXT = re.compile(rb'"(?:text|thinking|partial_json)"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
+# What a model said: the texts of blocks and deltas.
+_TEXTS = (b'"text"', b'"thinking"', b'"partial_json"')
 
 
 def text_length(data: bytes) -> int:
     """Bytes of the model's text in a whole answer, or in whole lines of a stream."""
-    return length_of_texts(_TEXT, data)
+    length = 0
+    for name in _TEXTS:
+        if name in data:
+            length += length_of_named_texts(name, data)
+    return length
 
 
 def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> AnswerReading:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from nexus_core.dialects.anthropic.inbound.native import text_length, tier_of
@@ -11,6 +10,7 @@ from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.opening import StreamOpening, Weight
 from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.reading.answers import lines_with
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_object
@@ -18,7 +18,7 @@ from nexus_core.types import JsonObject, is_object
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 # Of an event that says more than a piece of text. `"usage"` may stand in a text, too: then the
 # event is parsed for nothing.
-_TELLING = re.compile(rb'"(?:usage|error|message_stop|stop_reason)"')
+_TELLING = (b'"usage"', b'"error"', b'"message_stop"', b'"stop_reason"')
 _COUNTS = (
     "input_tokens",
     "output_tokens",
@@ -96,10 +96,9 @@ class MessageStreamReader:
         """Read whole lines, already without the key; they pass as they are."""
         self._last = (self._last + lines[-3:])[-3:]
         self._text_bytes += text_length(lines)
-        if _TELLING.search(lines):
-            for line in lines.splitlines():
-                if line.startswith(b"data:") and _TELLING.search(line):
-                    self._take(line[5:])
+        for line in lines_with(_TELLING, lines):
+            if line.startswith(b"data:"):
+                self._take(line[5:])
         return lines
 
     def _take(self, data: bytes) -> None:

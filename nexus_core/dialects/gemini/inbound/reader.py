@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from nexus_core.dialects.base import ErrorReport
@@ -11,13 +10,14 @@ from nexus_core.dialects.gemini.inbound.native import text_length
 from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
 from nexus_core.dialects.opening import StreamOpening, Weight
 from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.reading.answers import lines_with
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _USAGE = b'"usageMetadata"'
 # Of an event that says more than a piece of an answer and its counts so far.
-_TELLING = re.compile(rb'"(?:error|finishReason|blockReason)"')
+_TELLING = (b'"error"', b'"finishReason"', b'"blockReason"')
 
 
 def weigh_event(event: str, data: str) -> Weight | ErrorReport:
@@ -104,10 +104,9 @@ class GeminiStreamReader:
                 _ = self.usage
             self._counted = line
             self._text_bytes = 0
-        if _TELLING.search(lines):
-            for line in lines.splitlines():
-                if line.startswith(b"data:") and _TELLING.search(line):
-                    self._take(_parsed(line))
+        for line in lines_with(_TELLING, lines):
+            if line.startswith(b"data:"):
+                self._take(_parsed(line))
         return lines
 
     def _take(self, fields: JsonObject) -> None:
