@@ -103,6 +103,7 @@ class ServerConfig(Section):
     max_connections: Annotated[Annotated[int, Field(ge=1)] | None, AT_START] = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_response_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    drain_seconds: Annotated[float, Field(ge=0), AT_START] = 0  # /health is 503, all is served on
     shutdown_grace_seconds: Annotated[float, Field(ge=0), AT_START] = 10
     upstream: Annotated[Literal["http1", "httpx"], AT_START] = "http1"
 

@@ -97,7 +97,7 @@ ONE_PROBLEM = [
     ('[server]\n"a\\u001b\\nb" = 1', "2: server.\"a\\x1b\\nb\": unknown key; allowed here: host, "
      "port, request_timeout_seconds, connect_timeout_seconds, first_byte_timeout_seconds, "
      "idle_timeout_seconds, ping_seconds, max_connections, max_body_bytes, max_response_bytes, "
-     "shutdown_grace_seconds, upstream"),
+     "drain_seconds, shutdown_grace_seconds, upstream"),
 ]  # fmt: skip
 
 

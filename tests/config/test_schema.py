@@ -292,6 +292,7 @@ def test_the_schema_says_which_keys_need_a_restart() -> None:
         "host",
         "port",
         "max_connections",
+        "drain_seconds",
         "shutdown_grace_seconds",
         "upstream",
     )
