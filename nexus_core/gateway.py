@@ -85,6 +85,7 @@ class Gateway:
         self.is_demo = options.is_demo
         SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
+        self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
         self.stats = Stats()
         self.windows = Marks(self.stats, clock)
         self.recent = RecentRequests()
