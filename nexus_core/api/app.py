@@ -47,21 +47,22 @@ from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
 
 
-async def _health(gateway: Gateway, scope: Scope) -> bytes:
-    return json.dumps(read_health(gateway, scope), separators=(",", ":")).encode()
+async def _health(gateway: Gateway, scope: Scope) -> tuple[int, bytes]:
+    status, health = read_health(gateway, scope)
+    return status, json.dumps(health, separators=(",", ":")).encode()
 
 
-async def _models(gateway: Gateway, scope: Scope) -> bytes:
+async def _models(gateway: Gateway, scope: Scope) -> tuple[int, bytes]:
     seen = view_of(gateway, scope)
     if header(scope, b"anthropic-version") is not None:
-        return await list_for_anthropic(seen)
+        return 200, await list_for_anthropic(seen)
     if is_googles(scope):
-        return await list_for_google(seen)
-    return await list_models(seen)
+        return 200, await list_for_google(seen)
+    return 200, await list_models(seen)
 
 
-# By path: what a GET is answered without FastAPI, as JSON.
-_ASKED_OFTEN: dict[str, Callable[[Gateway, Scope], Awaitable[bytes]]] = {
+# By path: what a GET is answered without FastAPI, its status and JSON.
+_ASKED_OFTEN: dict[str, Callable[[Gateway, Scope], Awaitable[tuple[int, bytes]]]] = {
     "/health": _health,
     "/v1/models": _models,
 }
@@ -199,7 +200,8 @@ class FrontDoor:
         answer = _ASKED_OFTEN.get(scope["path"]) if scope["method"] == "GET" else None
         if answer is not None:
             await pass_over_body(scope, incoming, self.max_body_bytes)
-            await send_whole(outgoing, 200, [JSON_TYPE], await answer(self._gateway, scope))
+            status, body = await answer(self._gateway, scope)
+            await send_whole(outgoing, status, [JSON_TYPE], body)
             return
         try:
             app = await self.routes.app()

@@ -11,8 +11,8 @@ from nexus_core.api.auth import is_from_here
 from nexus_core.gateway import Gateway
 
 
-def read_health(gateway: Gateway, scope: Scope) -> dict[str, Any]:
-    """The answer of GET /health.
+def read_health(gateway: Gateway, scope: Scope) -> tuple[int, dict[str, Any]]:
+    """The answer of GET /health: its status, 200 or (soon it stops) 503, and its JSON.
 
     Version and process id are only included in answers to this machine.
     """
@@ -21,8 +21,8 @@ def read_health(gateway: Gateway, scope: Scope) -> dict[str, Any]:
     told: dict[str, Any] = {}
     if is_from_here(scope):
         told = {"version": __version__, "pid": os.getpid()}
-    return {
-        "status": "ok",
+    return 503 if gateway.is_draining else 200, {
+        "status": "draining" if gateway.is_draining else "ok",
         "service": "nexus",
         **told,
         "backends": {"usable": usable, "total": len(snapshots)},

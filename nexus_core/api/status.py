@@ -33,12 +33,14 @@ def create_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(tags=["status"])
 
     @router.get("/health")
-    async def health(request: Request) -> dict[str, Any]:
+    async def health(request: Request, response: Response) -> dict[str, Any]:
         """Readiness; needs no key.
 
-        Version and process id are only included in answers to this machine.
+        Version and process id are only included in answers to this machine. 503 while it drains:
+        requests are still taken, but it is about to stop.
         """
-        return read_health(gateway, request.scope)
+        response.status_code, health = read_health(gateway, request.scope)
+        return health
 
     @router.get("/v1/models")
     async def models(request: Request) -> Response:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nexus_core.config.load import find_config, load_config
-from nexus_core.config.schema import may_be_a_key
+from nexus_core.config.sections.base import may_be_a_key
 from nexus_core.errors import ConfigError
 from tests.config.test_schema import BACKEND, CLOUD, problems, write
 
@@ -52,7 +52,7 @@ ONE_PROBLEM = [
     ("[bugdet]\nx = 1", '1: bugdet: unknown key; did you mean "budget"?'),
     ("[storage]\nzzz = 1", "2: storage.zzz: unknown key; allowed here: path, retention_days"),
     ("warnings = []", "1: warnings: unknown key; allowed here: server, auth, health_check, "
-     "routing, queue, budget, storage, tui, backends, pricing"),
+     "routing, queue, budget, storage, fleet, tui, backends, pricing"),
     ("[server]\nport = 70000", "2: server.port: 70000 is not between 0 and 65535"),
     ('[server]\nport = "1"', "2: server.port: must be a whole number, not a string"),
     ("[server]\nport = true", "2: server.port: must be a whole number, not true or false"),
@@ -97,7 +97,7 @@ ONE_PROBLEM = [
     ('[server]\n"a\\u001b\\nb" = 1', "2: server.\"a\\x1b\\nb\": unknown key; allowed here: host, "
      "port, request_timeout_seconds, connect_timeout_seconds, first_byte_timeout_seconds, "
      "idle_timeout_seconds, ping_seconds, max_connections, max_body_bytes, max_response_bytes, "
-     "shutdown_grace_seconds, upstream"),
+     "drain_seconds, shutdown_grace_seconds, upstream"),
 ]  # fmt: skip
 
 

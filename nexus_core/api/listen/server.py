@@ -60,6 +60,7 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set, then drain running requests within the grace time.
 
+    Before that requests are taken for `drain_seconds` more, while /health answers 503.
     Takes over the listener and closes it. `ready` is set once requests are answered.
     """
     grace = gateway.config.server.shutdown_grace_seconds
@@ -84,6 +85,10 @@ async def serve(
         # Probing begins after that: its first step is to import a network library.
         async with gateway.running():
             await stop.wait()
+            if drain_seconds := gateway.config.server.drain_seconds:
+                gateway.is_draining = True
+                log.info("draining: requests are taken for %g s more", drain_seconds)
+                await asyncio.sleep(drain_seconds)
             server.stop_taking()
             gateway.event_log.close()
             await _drain(gateway, grace)
