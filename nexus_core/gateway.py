@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from nexus_core.control.config_file import ConfigControl, Configurable
     from nexus_core.control.execute import Operator
     from nexus_core.control.explainer import Explainer
+    from nexus_core.control.keys import KeyControl
     from nexus_core.discovery.watch import Discoverable, Discovery
 
 _FOR_IMPORTS = 8  # descriptors
@@ -130,6 +131,7 @@ class Gateway:
         self._parts = parts
         self._own = OwnRequests(live, self.forwarder, self.captures)
         self._operator: Operator | None = None
+        self._key_control: KeyControl | None = None
         self._explainer: Explainer | None = None
 
     @property
@@ -162,6 +164,29 @@ class Gateway:
                 self.actions,
             )
         return self._operator
+
+    @property
+    def key_control(self) -> KeyControl:
+        """Who carries out operators' commands on client keys; made when first asked for."""
+        if self._key_control is None:
+            from nexus_core.control.key_use import KeyUse
+            from nexus_core.control.keys import KeyControl
+
+            use = KeyUse(
+                self.recent,
+                lambda: self.forwarder.in_flight_by_client,
+                self.cost_tracker.last_use,
+                self.now,
+            )
+            self._key_control = KeyControl(
+                self.keys,
+                self.actions,
+                use,
+                lambda: self.cost_tracker.budget,
+                self.now,
+                lambda: tuple(key.name for key in self.config.auth.api_keys),
+            )
+        return self._key_control
 
     @property
     def explainer(self) -> Explainer:
