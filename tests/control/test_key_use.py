@@ -17,15 +17,13 @@ async def test_what_is_not_recent_any_more_is_known_from_the_ledger() -> None:
     recent.add(RequestRecord("a", 30.0, client="laptop"))
     await use.look()
     await use.look()
-    first = use.by_client()
+    first = [use.by_client()(name) for name in ("laptop", "old", "ci")]
     for number in range(5):
         recent.add(RequestRecord(str(number), 99.0, client=None if number else "ci"))
     recent.add(RequestRecord("z", 99.5, client="ci"))
     later = use.by_client()
 
     assert asked == ["ledger"]
-    assert first("laptop") == Use(under_way=3, last=30.0)
-    assert first("old") == Use(last=5.0)
-    assert first("ci") == Use()
+    assert first == [Use(under_way=3, last=30.0), Use(last=5.0), Use()]
     assert later("ci") == Use(requests=1, last=99.5)
     assert later("laptop").last == 30.0
