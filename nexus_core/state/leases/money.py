@@ -1,0 +1,498 @@
+"""Leases on money: what this process may spend of each limit before it asks the store again.
+
+Every amount is in nano-dollars and absolute: what was spent this month, and the ceiling up to which
+this process may spend. So a call to the store may be lost, repeated or come late. Escrow: O'Neil,
+https://doi.org/10.1145/7239.7265; spending is a grow-only counter per owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple, Protocol
+
+from nexus_core.state.base import Link, StoreUnavailableError
+from nexus_core.state.leases.lease import Term, table, tables
+from nexus_core.types import JsonObject
+
+EVERYBODY = "*"  # the account of the whole gateway
+_KEY = "key:"  # before the name of a client key
+_RATE_SECONDS = 1.0  # a lease is about as much as was spent in so long
+_LEAST_ESTIMATES = 2
+_IDLE_SECONDS = 2.0  # after which nothing is kept
+_JOIN_SECONDS = 0.25  # no request waits longer for the store
+LOST, PRESUMED = "lost in a crash", "presumed"
+
+
+class Books(Protocol):
+    """What this process counts of an account, this month."""
+
+    spent: int
+    reserved: int
+    limit: int | None
+
+
+class Recovered(NamedTuple):
+    """What the ledger lacks of a client's spending after a crash."""
+
+    client: str | None
+    nano_usd: int
+    why: str  # LOST: it was told, and is in no row; PRESUMED: it may have been spent untold
+
+
+class Identity(NamedTuple):
+    """In whose name this process counts."""
+
+    ledger: str  # id of the ledger that holds its rows
+    worker: int | None = None  # its number among those that share the ledger
+    boot: str = ""  # the start of the whole replica; "": of this process
+
+    @property
+    def owner(self) -> str:
+        return self.ledger if self.worker is None else f"{self.ledger}.{self.worker}"
+
+
+class MoneyLease:
+    """The lease on one account."""
+
+    __slots__ = (
+        *("_base", "_before", "_claimed", "_others", "_rate", "_spent_at_first", "_used_at"),
+        *("books", "ceiling", "elsewhere", "is_refused", "name", "pending", "pledged", "reported"),
+        *("room", "seen_granted", "seen_spent", "step"),
+    )
+
+    def __init__(self, name: str, books: Books) -> None:
+        self.name = name
+        self.books = books
+        self.ceiling = 0  # up to which this process may spend and reserve, this month
+        self.pledged = 0  # for requests that wait for the store
+        self.pending: list[int] = []  # ceilings that takes under way ask for
+        self.is_refused = False  # there is no room, until the next beat
+        self.room: int | None = None  # what nobody has been promised; None: not known
+        # What the month has cost beside what the books say: other owners' part, and this one's
+        # before it began to count.
+        self.elsewhere = 0
+        self.step = 0  # the last request's estimate
+        self.reported = 0  # of this owner's spending, what the store knows
+        self.seen_spent: Mapping[str, Any] = {}  # by owner, as last heard
+        self.seen_granted: Mapping[str, Any] = {}
+        self._base = 0  # spent under this owner's name before the books count
+        self._spent_at_first = 0  # what the books said then
+        self._others = 0
+        self._rate = 0.0  # nano-dollars a second
+        self._claimed = 0
+        self._before: float | None = None
+        self._used_at = float("-inf")
+
+    @property
+    def spent(self) -> int:
+        """What this owner has spent this month."""
+        return self._base + self.books.spent - self._spent_at_first
+
+    @property
+    def held(self) -> int:
+        """What is spent, reserved or pledged."""
+        return self.spent + self.books.reserved + self.pledged
+
+    @property
+    def left(self) -> int:
+        """What may be reserved without asking."""
+        return self.ceiling - self.held
+
+    def begin(self, base: int, spent_at_first: int) -> None:
+        """Count on from here."""
+        self._base, self._spent_at_first = base, spent_at_first
+        self._add_up()
+
+    def count_others(self, nano_usd: int) -> None:
+        """Other owners have spent so much."""
+        self._others = nano_usd
+        self._add_up()
+
+    def _add_up(self) -> None:
+        self.elsewhere = self._others + self._base - self._spent_at_first
+
+    def likely(self, step: int) -> int:
+        """What is worth asking for beside a request of this estimate."""
+        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step)
+
+    def wanted(self, at: float, step: int) -> int:
+        """How much should be left: what a second costs, at least two estimates; 0 while idle."""
+        claimed, before = self.spent + self.books.reserved, self._before
+        more, self._claimed, self._before = max(0, claimed - self._claimed), claimed, at
+        if more:
+            self._used_at = at
+        if before is not None and at > before:
+            share = min(1.0, (at - before) / _RATE_SECONDS)
+            self._rate += share * (more / (at - before) - self._rate)
+        if at - self._used_at > _IDLE_SECONDS:
+            self._rate = 0.0
+            return 0
+        return self.likely(step)
+
+
+class MoneyLeases:
+    """The part of every beat that tells of money."""
+
+    name = "money"
+
+    def __init__(
+        self,
+        link: Link,
+        term: Term,
+        clock: Callable[[], float],
+        when_alone: Literal["block", "grant", "allow"],
+        changed: Callable[[], None],
+    ) -> None:
+        """
+        Args:
+            clock: the clock of leases.
+            changed: called when an account's status may be another.
+        """
+        self._link = link
+        self._clock = clock
+        self._changed = changed
+        self._seq = 0
+        self._identity: Identity | None = None  # None: the ledger is not read yet
+        self._owner = ""
+        self._is_joined = False
+        self._joined = asyncio.Event()
+        self._is_out = False  # nothing is left, and the store can't be asked
+        self._bases: Mapping[str, int] = {}  # by account, what this owner had spent at first,
+        self._spent_at_first: Mapping[str, int] = {}  # and what the ledger said then
+        self._recovered: Callable[[tuple[Recovered, ...]], None] = lambda _: None
+        self._accounts: dict[str, MoneyLease] = {}
+        self.term = term
+        self.when_alone = when_alone
+        self.month = ""
+        self.is_enforced = True  # else limits only warn
+
+    def account(self, client: str | None, books: Books) -> MoneyLease:
+        """The lease of a client's account, of all for None; from now on these are its books."""
+        name = EVERYBODY if client is None else f"{_KEY}{client}"
+        lease = self._accounts.get(name)
+        if lease is None:
+            lease = self._accounts[name] = MoneyLease(name, books)
+            self._count_on(lease)
+        lease.books = books
+        return lease
+
+    def turn(self, month: str) -> None:
+        """A month begins: nothing is spent, granted or known of it; its owner is the same."""
+        if self.month == month:
+            return
+        is_first, self.month = not self.month, month
+        if is_first:
+            return
+        self._spent_at_first = self._bases = {}
+        for lease in self._accounts.values():
+            lease.ceiling, lease.room, lease.is_refused, lease.reported = 0, None, False, 0
+            lease.seen_spent, lease.seen_granted = {}, {}
+            lease.begin(0, 0)
+            lease.count_others(0)
+
+    def join(
+        self,
+        identity: Identity,
+        spent: Mapping[str | None, int],
+        recovered: Callable[[tuple[Recovered, ...]], None],
+    ) -> None:
+        """Begin to count, in this name; until the store has answered nothing is granted.
+
+        Args:
+            spent: what the ledger says of the month, by client.
+            recovered: called once, with what the ledger lacks; it writes that and has the books
+                count it, before it returns.
+        """
+        at_first = {f"{_KEY}{name}": nano for name, nano in spent.items() if name is not None}
+        self._spent_at_first = {**at_first, EVERYBODY: sum(spent.values())}
+        for lease in self._accounts.values():
+            self._count_on(lease)
+        self._identity, self._owner = identity, identity.owner
+        self._recovered = recovered
+        self._link.hurry()
+
+    # --- what requests ask ---------------------------------------------------------------
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Limited money can't be spent, since nobody knows what others spend."""
+        if not self.is_enforced or (self.term.is_alone and self.when_alone == "allow"):
+            return False
+        is_over = self.term.is_alone and self.when_alone == "block" and not self.term.is_fresh
+        return self._is_out or is_over
+
+    def covers(self, leases: Iterable[MoneyLease], nano_usd: int) -> bool:
+        """Whether a request of this estimate may be sent without asking."""
+        if not self.is_enforced:
+            return True
+        alone = self.when_alone if self.term.is_alone else "block"
+        if alone == "allow":
+            return True
+        if not (self.term.is_fresh or alone == "grant"):
+            return False
+        return all(lease.left >= nano_usd for lease in leases)
+
+    async def obtain(self, leases: tuple[MoneyLease, ...], nano_usd: int) -> bool:
+        """Have the store grant a request's estimate.
+
+        What it grants is set aside until this returns: reserve it before anything is awaited.
+        Without it, the accounts count as used up until the next beat.
+        """
+        if self.term.is_alone or any(lease.is_refused for lease in leases):
+            self._refuse(leases)
+            return False
+        if not await self._has_joined():
+            self._refuse(leases)
+            return False
+        asked: JsonObject = {}
+        wanted: list[tuple[MoneyLease, int]] = []
+        for lease in leases:
+            lease.step = nano_usd
+            lease.pledged += nano_usd
+            ceiling = lease.held
+            lease.pending.append(ceiling)
+            wanted.append((lease, ceiling))
+            asked[lease.name] = {
+                "spent": str(lease.spent),
+                "held": str(ceiling),
+                "ceiling": str(ceiling),
+                "limit": str(lease.books.limit),
+                "want": str(lease.likely(nano_usd)),
+            }
+        try:
+            is_granted = await self._ask(asked, wanted)
+        except StoreUnavailableError:
+            is_granted, self._is_out = False, True
+        finally:
+            for lease, ceiling in wanted:
+                lease.pledged -= nano_usd
+                lease.pending.remove(ceiling)
+        if not is_granted:
+            self._refuse(leases)
+        return is_granted
+
+    async def _ask(self, asked: JsonObject, wanted: list[tuple[MoneyLease, int]]) -> bool:
+        self._seq += 1
+        month = self.month
+        question: JsonObject = {
+            "month": month,
+            "owner": self._owner,
+            "seq": self._seq,
+            "accounts": asked,
+        }
+        answer = await self._link.take(self.name, question)
+        if month != self.month:
+            return False
+        told = tables(answer.get("accounts"))
+        for lease, _ in wanted:
+            if lease.name in told:
+                self._take_in(lease, told[lease.name], is_beat=False)
+        return not answer.get("refused") and all(
+            lease.ceiling >= ceiling for lease, ceiling in wanted
+        )
+
+    def _refuse(self, leases: Iterable[MoneyLease]) -> None:
+        if self.term.is_alone or not self._is_joined:
+            self._is_out = True
+        elif not self._is_out:
+            for lease in leases:
+                lease.is_refused = True
+        self._changed()
+
+    async def _has_joined(self) -> bool:
+        if not self._is_joined:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_JOIN_SECONDS):
+                    await self._joined.wait()
+        return self._is_joined
+
+    # --- beats ---------------------------------------------------------------------------
+
+    def report(self) -> JsonObject:
+        """What is spent and held of each account; what is not needed is given back."""
+        identity = self._identity
+        if identity is None:
+            return {}
+        self._seq += 1
+        said: JsonObject = {"month": self.month, "owner": self._owner, "seq": self._seq}
+        if not self._is_joined:
+            said |= {
+                "join": True,
+                "ledger": identity.ledger,
+                "boot": identity.boot or self._link.process,
+            }
+            return said
+        at, accounts = self._clock(), {}
+        for lease in self._accounts.values():
+            if (told := self._told(lease, at)) is not None:
+                accounts[lease.name] = told
+        said["accounts"] = accounts
+        if self._link.restores:
+            said["seen"] = {lease.name: self._seen(lease) for lease in self._accounts.values()}
+        return said
+
+    def _told(self, lease: MoneyLease, at: float) -> JsonObject | None:
+        limit = lease.books.limit if self.is_enforced else None
+        wanted = 0 if limit is None or lease.is_refused else lease.wanted(at, lease.step)
+        if lease.left > 2 * wanted:
+            lease.ceiling = max(0, lease.held + wanted)  # here first, then the store is told
+        is_active = lease.ceiling > lease.spent or lease.spent != lease.reported or wanted > 0
+        if not (is_active or lease.name == EVERYBODY or lease.is_refused):
+            return None
+        told: JsonObject = {
+            "spent": str(lease.spent),
+            "held": str(lease.held),
+            "keep": str(max([lease.ceiling, *lease.pending])),
+            "want": str(max(0, wanted - lease.left)),
+            "step": str(lease.step),
+        }
+        if limit is not None:
+            told["limit"] = str(limit)
+        return told
+
+    def _seen(self, lease: MoneyLease) -> JsonObject:
+        return {
+            "spent": {**lease.seen_spent, self._owner: str(lease.spent)},
+            "granted": {**lease.seen_granted, self._owner: str(lease.ceiling)},
+        }
+
+    def accept(self, answer: JsonObject, sent: float) -> None:
+        """Go by what is granted and known now."""
+        self.term.renew(sent)
+        self._is_out = False
+        if "joined" in answer:
+            if not self._is_joined:
+                self._begin(tables(answer["joined"]), is_first=bool(answer.get("first")))
+            return
+        if answer.get("usurped"):
+            self._stand_alone()
+            return
+        told = tables(answer.get("accounts"))
+        for lease in self._accounts.values():
+            if lease.name in told:
+                self._take_in(lease, told[lease.name], is_beat=True)
+            else:
+                lease.is_refused = False
+        self._changed()
+
+    def _take_in(self, lease: MoneyLease, told: JsonObject, *, is_beat: bool) -> None:
+        spent, granted = table(told.get("spent")), table(told.get("granted"))
+        ceiling = int(told.get("ceiling", "0"))
+        lease.reported = int(spent.get(self._owner, "0"))
+        if self._link.restores:  # the store does not know again what others write back
+            spent, granted = _larger(spent, lease.seen_spent), _larger(granted, lease.seen_granted)
+        lease.seen_spent, lease.seen_granted = spent, granted
+        others = sum(int(nano) for owner, nano in spent.items() if owner != self._owner)
+        lease.room = None if told.get("room") is None else int(told["room"])
+        lease.ceiling = ceiling if is_beat else max(lease.ceiling, ceiling)
+        lease.count_others(others)
+        if is_beat:
+            lease.is_refused = lease.room is not None and lease.room <= 0 and lease.left <= 0
+
+    def cut_off(self, since: float) -> None:
+        """Nothing is granted from now on."""
+        self.term.end(since)
+        self._changed()
+
+    def _stand_alone(self) -> None:
+        """Another process counts in this name, as where a disk was copied: take one's own."""
+        self._owner = self._link.process
+        for lease in self._accounts.values():
+            untold = lease.spent - lease.reported
+            lease.ceiling, lease.reported = 0, 0
+            lease.begin(0, lease.books.spent - untold)
+        self._link.hurry()
+
+    # --- after a start -------------------------------------------------------------------
+
+    def _begin(self, found: Mapping[str, JsonObject], *, is_first: bool) -> None:
+        """Go on from what the store knows of this owner, and the ledger of all that share it."""
+        before = recover(found, self._spent_at_first, self._owner, is_first=is_first)
+        if before.missing:
+            self._recovered(before.missing)
+        self._bases, self._spent_at_first = before.bases, before.ledger
+        self._is_joined = True
+        for lease in self._accounts.values():
+            self._count_on(lease)
+        self._joined.set()
+        self._link.hurry()
+
+    def _count_on(self, lease: MoneyLease) -> None:
+        name = lease.name
+        lease.begin(self._bases.get(name, 0), self._spent_at_first.get(name, 0))
+
+
+def _larger(some: Mapping[str, Any], others: Mapping[str, Any]) -> JsonObject:
+    """Of each owner the larger amount."""
+    return {
+        owner: max(some.get(owner, "0"), others.get(owner, "0"), key=int)
+        for owner in {**some, **others}
+    }
+
+
+class Before(NamedTuple):
+    """From where an owner counts on, by account."""
+
+    bases: Mapping[str, int]  # what it has spent
+    ledger: Mapping[str, int]  # what the ledger says, with what was missing in it
+    missing: tuple[Recovered, ...]
+
+
+def recover(
+    found: Mapping[str, JsonObject], ledger: Mapping[str, int], owner: str, *, is_first: bool
+) -> Before:
+    """Make ledger and counters agree after a start.
+
+    What was told and is in no row was lost in a crash. What might have been spent without being
+    told, up to the ceiling, is presumed to be: rather too much than too little.
+
+    Args:
+        found: by account, what the store knows of this owner and the others of its ledger.
+        ledger: by account, what it says.
+        is_first: it is the first process of its ledger since all of them had ended; else rows of
+            the others come in meanwhile, and the ledger is not compared.
+    """
+    lost, presumed = dict[str, int](), dict[str, int]()
+    own, siblings = dict[str, int](), dict[str, int]()
+    for name in {*found, *ledger, EVERYBODY}:
+        known = found.get(name, {})
+        spent = {who: int(nano) for who, nano in table(known.get("spent")).items()}
+        ceiling = int(table(known.get("granted")).get(owner, "0"))
+        own[name] = spent.pop(owner, 0)
+        siblings[name] = sum(spent.values())
+        counted = own[name]
+        if is_first:
+            lost[name] = max(0, own[name] + siblings[name] - ledger.get(name, 0))
+            counted += max(0, ledger.get(name, 0) - own[name] - siblings[name])
+        presumed[name] = max(0, ceiling - counted)
+    missing = (*_rows(lost, LOST), *_rows(presumed, PRESUMED))
+    added = _by_account(missing)
+    after = {name: ledger.get(name, 0) + added.get(name, 0) for name in own}
+    bases = {
+        name: after[name] - siblings[name] if is_first else own[name] + added.get(name, 0)
+        for name in own
+    }
+    return Before(bases, after, missing)
+
+
+def _rows(amounts: Mapping[str, int], why: str) -> list[Recovered]:
+    """By client; what is nobody's in particular is in a row of its own."""
+    rows = [
+        Recovered(name.removeprefix(_KEY), nano, why)
+        for name, nano in sorted(amounts.items())
+        if nano and name != EVERYBODY
+    ]
+    rest = amounts.get(EVERYBODY, 0) - sum(row.nano_usd for row in rows)
+    return [*rows, Recovered(None, rest, why)] if rest > 0 else rows
+
+
+def _by_account(rows: Iterable[Recovered]) -> dict[str, int]:
+    sums = {EVERYBODY: 0}
+    for client, nano, _ in rows:
+        sums[EVERYBODY] += nano
+        if client is not None:
+            name = f"{_KEY}{client}"
+            sums[name] = sums.get(name, 0) + nano
+    return sums
