@@ -18,8 +18,10 @@ from nexus_core.keys.file import Signature, is_there, signature
 from nexus_core.money.ledger import ledger_path
 
 if TYPE_CHECKING:
+    from nexus_core.keys.bounds import Bounds
     from nexus_core.keys.held import HeldKey
     from nexus_core.keys.key import StoredKey
+    from nexus_core.keys.meter import KeyMeter
     from nexus_core.keys.store import KeyStore
     from nexus_core.keys.table import KeyTable
 
@@ -64,6 +66,7 @@ class LiveKeys:
         # Keys of the environment that are limited, by name.
         self.limited: Mapping[str, HeldKey] = {}
         self._limits = LimitsConfig()
+        self._share: Callable[[str, KeyMeter], None] | None = None
         self._now, self._clock, self._budgets = now, clock, budgets
         self._named = tuple(environment)
         self._environment = frozenset(environment)  # of which nobody was warned
@@ -80,11 +83,21 @@ class LiveKeys:
         """Go by these limits from now on; what is used stays used."""
         self._limits = config
         if self._parts is not None:
-            self._parts[1].limit(config)
+            self._parts[1].limit(self._bounds())
         if config.is_set or self.limited:
             from nexus_core.keys.bounds import limited_ones
 
-            self.limited = limited_ones(config, self._named, self.limited, self._clock)
+            self.limited = limited_ones(self._bounds(), self._named, self.limited, self._clock)
+
+    def share(self, share: Callable[[str, KeyMeter], None]) -> None:
+        """Have keys' meters share their limits with other processes, by name, from now on."""
+        self._share = share
+        self.limit(self._limits)
+
+    def _bounds(self) -> Bounds:
+        from nexus_core.keys.bounds import Bounds
+
+        return Bounds(self._limits, self._share)
 
     @property
     def metered(self) -> tuple[HeldKey, ...]:
@@ -99,7 +112,7 @@ class LiveKeys:
             from nexus_core.keys.table import KeyTable
 
             table = KeyTable(self._now, self._clock, is_optional=self._is_optional)
-            table.limit(self._limits)
+            table.limit(self._bounds())
             self._parts = KeyStore(self.path), table
         return self._parts
 

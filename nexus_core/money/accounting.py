@@ -36,7 +36,7 @@ from nexus_core.money.priced_model import PricedModel
 from nexus_core.money.prices import Prices
 from nexus_core.observe.events import OperatorActed
 from nexus_core.tokens.counter import TokenCounter
-from nexus_core.types import Capability, Cost
+from nexus_core.types import Capability, Cost, nano_usd
 
 if TYPE_CHECKING:
     from nexus_core.money.cost_lines import CostLines
@@ -253,6 +253,8 @@ class CostTracker:
             return None
         days = max(1, round(verdict.resets_in_seconds / 86_400))
         spent = f"the monthly budget is spent; it resets in {days} d"
+        if verdict.is_cut_off:
+            spent = "replicas share the budget, and their store can't be reached"
 
         def objection(backend: BackendSnapshot, model: str) -> str | None:
             if not backend.type.is_cloud:
@@ -267,6 +269,12 @@ class CostTracker:
             )
 
         return objection
+
+    def estimate(self, backend: BackendSnapshot, model: str, demand: Demand) -> int:
+        """About what a request costs there, in nano-dollars; 0 where nobody knows."""
+        completion = self.expected_completion(model, demand)
+        priced = self.priced(backend, model)
+        return nano_usd(priced.plain_cost(demand.prompt_tokens, completion, self._now())) or 0
 
     def resets_in_seconds(self) -> int:
         """Until the month's limits start anew."""

@@ -178,6 +178,11 @@ class MoneyLeases:
         lease.books = books
         return lease
 
+    def keep(self, clients: Iterable[str]) -> None:
+        """Of all clients only these have an account."""
+        kept = {EVERYBODY, *(f"{_KEY}{name}" for name in clients)}
+        self._accounts = {name: one for name, one in self._accounts.items() if name in kept}
+
     def turn(self, month: str) -> None:
         """A month begins: nothing is spent, granted or known of it; its owner is the same."""
         if self.month == month:
@@ -399,10 +404,14 @@ class MoneyLeases:
     def _stand_alone(self) -> None:
         """Another process counts in this name, as where a disk was copied: take one's own."""
         self._owner = self._link.process
+        self._bases = {}
+        self._spent_at_first = {
+            name: lease.books.spent - (lease.spent - lease.reported)
+            for name, lease in self._accounts.items()
+        }
         for lease in self._accounts.values():
-            untold = lease.spent - lease.reported
             lease.ceiling, lease.reported = 0, 0
-            lease.begin(0, lease.books.spent - untold)
+            self._count_on(lease)
         self._link.hurry()
 
     # --- after a start -------------------------------------------------------------------
