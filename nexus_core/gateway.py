@@ -126,6 +126,8 @@ class Gateway:
         self.captures = Captures()
         self.actions = Actions(self.bus, now, self.cost_tracker.keep_action)
         self.live = live = LiveConfig(config, parts, self.fleet, self.forwarder)
+        self._limit_keys(config)
+        live.on_reload.append(self._limit_keys)
         self.discovery = options.discover(live, self.engine) if options.discover else None
         self._files = options.files
         self._parts = parts
@@ -148,6 +150,9 @@ class Gateway:
     def unsaved(self) -> tuple[Unsaved, ...]:
         """What differs from the configuration file until restart."""
         return self.live.unsaved
+
+    def _limit_keys(self, config: Config) -> None:
+        self.keys.limit(config.limits)
 
     @property
     def operator(self) -> Operator:

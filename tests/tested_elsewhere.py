@@ -93,6 +93,7 @@ ELSEWHERE = {
     "nexus_core/dialects/openai_responses/reader.py": "scenarios/test_responses_passed.py",
     "nexus_core/dialects/openai_responses/request.py": "dialects/openai_responses/test_inbound.py",
     "nexus_core/dialects/reading/prefixes.py": "dialects/openai_chat/test_demand.py",
+    "nexus_core/keys/bounds.py": "scenarios/test_limits.py",
     "nexus_core/keys/changes.py": "keys/test_store.py",
     "nexus_core/keys/held.py": "scenarios/test_key_limits.py",
     "nexus_core/keys/live.py": "scenarios/test_keys.py",
