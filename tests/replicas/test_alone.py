@@ -45,17 +45,18 @@ def config(local: Upstream, cloud: Upstream) -> str:
 async def late() -> AsyncIterator[list[float]]:
     """How late this loop is, now and then: by so much it notes too late when something came."""
     lateness, loop = [0.0], asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
 
-    def look(due: float) -> None:
-        nonlocal timer
-        lateness.append(loop.time() - due)
-        timer = loop.call_later(0.02, look, loop.time() + 0.02)
+    def look() -> None:
+        if timers:
+            lateness.append(loop.time() - timers.pop().when())
+        timers.append(loop.call_later(0.02, look))
 
-    timer = loop.call_later(0.02, look, loop.time() + 0.02)
+    look()
     try:
         yield lateness
     finally:
-        timer.cancel()
+        timers.pop().cancel()
 
 
 async def alone(replica: Replica) -> bool:
