@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -65,7 +66,7 @@ def test_bytes_leave_only_within_a_lease_of_a_beat_that_was_answered(
 
     told = world.closings
     assert told[0] is True
-    assert all(before != after for before, after in zip(told, told[1:], strict=False))
+    assert all(before != after for before, after in itertools.pairwise(told))
 
 
 def heard(world: World, zone: OpenZone, **changes: Any) -> None:
