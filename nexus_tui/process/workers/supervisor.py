@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 
 import nexus_tui
 from nexus_core.observe.log_ring import LogRing
-from nexus_core.worker import Board, WorkerPlace, make_board
+from nexus_core.worker import Board, WorkerPlace, hub_socket, make_board
+from nexus_core.workers.hub import Hub
+from nexus_core.workers.sibling import SilentError
 from nexus_tui.process.announce import announce
 from nexus_tui.process.launch import url_of
 from nexus_tui.process.signals import Signals
@@ -82,7 +84,6 @@ class Supervisor:
         self.code = 0  # the exit code, where it is not by a signal
         self.config = terms.config
         self.running: dict[int, Running] = {}
-        self.restarts = 0  # workers that were replaced
         self._terms = terms
         self._signals = signals
         self._ring = ring
@@ -91,6 +92,7 @@ class Supervisor:
         self.board = Board(self._board_file, self._count)
         self._failed_starts = 0
         self._out = LineWriter()
+        self.hub = Hub(terms.folder, ring)
 
     async def run(self) -> None:
         """Run until all workers have ended."""
@@ -121,6 +123,7 @@ class Supervisor:
         helpers = [
             tasks.create_task(self._signals.watch_terminal(), name="terminal"),
             tasks.create_task(self._reload_on_hang_up(), name="hang-ups"),
+            tasks.create_task(self.hub.run(hub_socket(self._terms.folder)), name="hub"),
         ]
         if self._terms.store is not None:
             store = PrivateStore(self._terms.store, self._terms.folder)
@@ -139,7 +142,7 @@ class Supervisor:
     async def _wait_for_all(self, keepers: list[asyncio.Task[None]]) -> None:
         server = self.config.server
         seconds = server.drain_seconds + server.shutdown_grace_seconds + _LAST_WORDS_SECONDS
-        done, late = await asyncio.wait(keepers, timeout=seconds)
+        _, late = await asyncio.wait(keepers, timeout=seconds)
         if late:
             log.warning("%d workers did not end in time; killing them", len(late))
 
@@ -154,13 +157,14 @@ class Supervisor:
             running.channel.close()
             del self.running[number]
             self.board.leave(number)
+            await self.hub.roster.leave(number)
             if stop.is_set():
                 return
             was_ready, lived = running.ready.is_set(), time.monotonic() - running.started_at
             if not self._goes_on(was_ready):
                 return
             pause = _FIRST_PAUSE_SECONDS if lived > _GOOD_SECONDS else pause
-            self.restarts += 1
+            self.hub.roster.restarts += 1
             log.warning(
                 "worker %d (pid %d) %s; starting another in %.1f s",
                 *(number, running.pid, _how_it_ended(code), pause),
@@ -205,6 +209,7 @@ class Supervisor:
 
     async def _hand_over(self, running: Running) -> None:
         """Give a new worker what it runs with; then wait until it serves."""
+        await self.hub.roster.learn()
         spec = self._spec(running.number)
         with suppress(OSError):  # it has ended, as its keeper sees
             await asyncio.to_thread(send_spec, running.channel, spec)
@@ -212,15 +217,18 @@ class Supervisor:
             said = await asyncio.get_running_loop().sock_recv(running.channel, 1)
             if said == READY:
                 running.ready.set()
+                self.hub.roster.join(running.number)
 
     def _spec(self, number: int) -> Spec:
         terms = self._terms
         place = WorkerPlace(
             number=number, count=self._count, supervisor=os.getpid(), folder=terms.folder
         )
+        handover = self.hub.roster.handover
         return Spec(
             place=place,
-            config=self.config,
+            config=self.config if handover is None else handover.config,
+            handover=handover,
             options=terms.options,
             log_level=terms.launch.log_level,
             log_format=terms.launch.log_format,
@@ -237,7 +245,12 @@ class Supervisor:
                     running.process.send_signal(number)
 
     async def _reload_on_hang_up(self) -> None:
-        await asyncio.Event().wait()
+        """Have all workers read the configuration again at every SIGHUP."""
+        while True:
+            await self._signals.hung_up.wait()
+            self._signals.hung_up.clear()
+            with suppress(SilentError):
+                await self.hub.commands.hang_up()  # the worker logs what came of it
 
 
 def _how_it_ended(code: int) -> str:

@@ -10,9 +10,11 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from nexus_core.api.listen.server import serve
 from nexus_core.api.siblings.control import serve_control
+from nexus_core.api.siblings.handover import take_over
 from nexus_core.descriptors import raise_limit
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.worker import Board, Share
@@ -54,6 +56,8 @@ async def _serve(spec: Spec, channel: socket.socket, ring: LogRing) -> None:
     listener = socket.socket(fileno=spec.listener)
     launch = launch_of(spec.options, os.environ, [])
     gateway = make_gateway(launch, ring, spec.config, worker=spec.place)
+    if spec.handover is not None:
+        take_over(gateway, spec.handover)
     ready = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         control = tasks.create_task(serve_control(gateway, spec.place.control), name="control")
@@ -89,10 +93,8 @@ class _End:
 
     def _watch(self, channel: socket.socket) -> None:
         """Drain and end when the supervisor is gone: nobody would replace or stop this one."""
-        try:
+        with suppress(OSError):
             channel.recv(1)  # nothing is sent: it returns when the other end is closed
-        except OSError:
-            pass
         end_private_store(self._spec.place.folder)
         try:
             self._loop.call_soon_threadsafe(self.stop.set)
