@@ -23,6 +23,7 @@ from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import Registry
 from nexus_core.keys.live import LiveKeys, keys_path
+from nexus_core.known_secrets import SECRETS
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.event_log import EventLog
@@ -85,6 +86,7 @@ class Gateway:
     ) -> None:
         self.is_demo = options.is_demo
         self.worker = options.worker
+        SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
         self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
         self.stats = Stats()
@@ -111,6 +113,7 @@ class Gateway:
             now,
             time.monotonic_ns if clock is time.monotonic else lambda: int(clock() * 1e9),
             self.cost_tracker.limit_created,
+            environment=[key.name for key in config.auth.api_keys],
             is_optional=options.is_demo,
         )
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
@@ -169,7 +172,9 @@ class Gateway:
         if self._explainer is None:
             from nexus_core.control.explainer import Explainer
 
-            self._explainer = Explainer(self.live, self._parts, self.forwarder.contexts)
+            self._explainer = Explainer(
+                self.live, self._parts, self.forwarder.contexts, self.keys.named
+            )
         return self._explainer
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ from nexus_core.errors import KeyNotFoundError, NexusError
 from nexus_core.keys import changes
 from nexus_core.keys.asked import read_duration
 from nexus_core.keys.changes import Issued
+from nexus_core.keys.held import HeldKey
 from nexus_core.keys.key import StoredKey
 from nexus_core.keys.live import LiveKeys
 from nexus_core.keys.told import as_json, use_as_json
@@ -41,7 +42,7 @@ class KeyControl:
     def listed(self) -> list[JsonObject]:
         """All created keys and what is used of their limits."""
         _, table = self._keys.parts()
-        return [self._told(held.name) for held in table.keys]
+        return [self._used(held, self._now()) for held in table.keys]
 
     def shown(self, name: str) -> JsonObject:
         """One of them.
@@ -106,7 +107,10 @@ class KeyControl:
             if stored is not None:  # and the file can't be read any more
                 return as_json(stored, at)
             raise KeyNotFoundError(f"there is no created client key {name!r}", param="name")
-        spent = self._budget().account(name, at)
+        return self._used(held, at)
+
+    def _used(self, held: HeldKey, at: float) -> JsonObject:
+        spent = self._budget().account(held.name, at)
         return {
             **as_json(held.stored, at),
             "used": use_as_json(held.meter, held.clock(), spent),

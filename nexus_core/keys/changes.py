@@ -12,7 +12,14 @@ from msgspec.structs import replace
 
 from nexus_core.errors import InvalidRequestError, KeyNotFoundError, KeysUnavailableError
 from nexus_core.keys.asked import changed, read_name
-from nexus_core.keys.key import NO_LIMITS, StoredKey, digest_of, new_id, new_secret
+from nexus_core.keys.key import (
+    NO_LIMITS,
+    StoredKey,
+    digest_of,
+    is_secret,
+    new_id,
+    new_secret,
+)
 from nexus_core.keys.store import KeyStore, KeyStoreError, NameTakenError
 
 _TRIES = 5  # of a change while others change the same key
@@ -86,6 +93,12 @@ def revoke(store: KeyStore, name: str, at: float) -> StoredKey:
 
 
 def _change(store: KeyStore, name: str, change: Callable[[StoredKey], StoredKey]) -> StoredKey:
+    if is_secret(name):
+        raise InvalidRequestError(
+            "name: this is a key's secret; a key is called by its name, "
+            "which `nexus keys list` tells",
+            param="name",
+        )
     try:
         for _ in range(_TRIES):
             before = next((key for key in store.read() if key.name == name), None)

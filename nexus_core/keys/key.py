@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import string
 from hashlib import sha256
 
 import msgspec
 
+from nexus_core.known_secrets import FORM
 from nexus_core.types import PrivacyZone
 
 PREFIX = b"nx-"
@@ -16,6 +18,7 @@ _ID_LETTERS = string.ascii_lowercase + string.digits
 _ID_LENGTH = 8
 _ID = slice(len(PREFIX), len(PREFIX) + _ID_LENGTH)
 _SECRET_BYTES = 32
+_FORM = re.compile(FORM)
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +83,11 @@ def new_secret(key_id: str) -> str:
     So many can't be guessed, which is why a plain digest of it will do.
     """
     return f"{PREFIX.decode()}{key_id}-{secrets.token_urlsafe(_SECRET_BYTES)}"
+
+
+def is_secret(text: str) -> bool:
+    """Whether the text has the form of a created key's secret."""
+    return _FORM.fullmatch(text) is not None
 
 
 def digest_of(secret: str) -> bytes:

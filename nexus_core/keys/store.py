@@ -11,6 +11,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from nexus_core.keys.file import is_there
 from nexus_core.keys.key import Limits, StoredKey
 from nexus_core.types import PrivacyZone
 
@@ -31,9 +32,9 @@ _COLUMNS = (
     *("budget_usd", "rpm", "tpm", "parallel", "models", "zone", "tier", "expires"),
 )
 _READ = f"SELECT {', '.join(_COLUMNS)} FROM keys ORDER BY created, name"  # noqa: S608
-_WRITE = (
-    f"INSERT OR REPLACE INTO keys ({', '.join(_COLUMNS)}) "  # noqa: S608 - names of our own
-    f"VALUES ({', '.join('?' * len(_COLUMNS))})"
+_ADD, _REPLACE = (
+    f"{verb} INTO keys ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+    for verb in ("INSERT", "INSERT OR REPLACE")
 )
 
 
@@ -62,7 +63,7 @@ class KeyStore:
         Raises:
             KeyStoreError: there is one, and it can't be read.
         """
-        if self.path is not None and not self.path.exists():
+        if self.path is not None and not is_there(self.path):
             return ()
         with self._connected() as connection:
             return tuple(_key_of(row) for row in connection.execute(_READ))
@@ -78,7 +79,7 @@ class KeyStore:
             found = connection.execute("SELECT 1 FROM keys WHERE name = ?", (key.name,))
             if found.fetchone() is not None:
                 raise NameTakenError(key.name)
-            connection.execute(_WRITE, _row_of(key))
+            connection.execute(_ADD, _row_of(key))
 
     def replace(self, before: StoredKey, after: StoredKey) -> bool:
         """Store a changed key; False where it is not any more as it was before.
@@ -90,7 +91,7 @@ class KeyStore:
             rows = connection.execute(_READ).fetchall()
             if before not in [_key_of(row) for row in rows]:
                 return False
-            connection.execute(_WRITE, _row_of(after))
+            connection.execute(_REPLACE, _row_of(after))
             return True
 
     @contextlib.contextmanager
