@@ -11,7 +11,7 @@ from struct import Struct
 
 import msgspec
 
-TURN_SECONDS = 0.001  # for a worker with fewer connections to take the next one
+TURN_SECONDS = 0.003  # for a worker with fewer connections to take the next one
 
 _COUNT = Struct("=Q")
 _NOBODY = 2**64 - 1  # on the board, in place of a worker that isn't there

@@ -65,9 +65,11 @@ class _Trusting(Guard):
         return Caller(value_of(headers, CALLER))
 
 
-async def serve_control(gateway: Gateway, path: Path) -> None:
-    """Serve the control socket until cancelled."""
+async def serve_control(gateway: Gateway, path: Path, stop: asyncio.Event) -> None:
+    """Serve the control socket until `stop` is set."""
     with listen_at(path) as listener:
         async with asyncio.TaskGroup() as tasks:
             server = Server(http_config(ControlDoor(gateway), 0), tasks, None)
-            await server.serve(sockets=[listener])
+            tasks.create_task(server.serve(sockets=[listener]), name="control-server")
+            await stop.wait()
+            server.stop_taking()

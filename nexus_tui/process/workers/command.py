@@ -9,6 +9,7 @@ import shutil
 import socket
 import sqlite3
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from nexus_tui.process.logs.log_handlers import log_to_stderr
 from nexus_tui.process.loop import loop_factory
 from nexus_tui.process.signals import Signals
 from nexus_tui.process.streams import say, write_from_the_background
-from nexus_tui.process.workers.private_store import MISSING, find_server
+from nexus_tui.process.workers.private_store import MISSING, find_server, with_private_store
 from nexus_tui.process.workers.supervisor import Supervisor, Terms
 
 if TYPE_CHECKING:
@@ -39,13 +40,9 @@ def why_not(launch: Launch, config: Config) -> str | None:
             f"{count} workers run without the dashboard: nexus --no-ui --workers {count}, "
             "and then nexus attach shows all of them"
         )
-    if not _has_fleet(config) and find_server() is None:
+    if config.fleet is None and (find_server() is None or find_spec("redis") is None):
         return MISSING
     return None
-
-
-def _has_fleet(config: Config) -> bool:
-    return getattr(config, "fleet", None) is not None
 
 
 def serve_workers(
@@ -63,13 +60,14 @@ def serve_workers(
     folder = Path(tempfile.mkdtemp(prefix="nexus-"))
     signals = Signals(config)
     given = {name: value for name, value in vars(options).items() if name != "run"}
+    store = None if config.fleet is not None else find_server()
     terms = Terms(
         launch=launch,
-        config=config,
+        config=config if store is None else with_private_store(config, folder),
         options=argparse.Namespace(**given),
         listener=listener,
         folder=folder,
-        store=None if _has_fleet(config) else find_server(),
+        store=store,
     )
     supervisor = Supervisor(terms, signals, ring)
     try:

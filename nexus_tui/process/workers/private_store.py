@@ -19,6 +19,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from nexus_core.config.schema import Config
+from nexus_core.config.sections.fleet import FleetConfig
+
 log = logging.getLogger(__name__)
 
 MISSING = (
@@ -34,9 +37,10 @@ _PAUSE_SECONDS = 0.2  # before one that ended is started again
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def store_url(folder: Path) -> str:
-    """Where workers reach it."""
-    return f"unix://{folder / _SOCKET}"
+def with_private_store(config: Config, folder: Path) -> Config:
+    """The configuration of workers that share what they count through the server there."""
+    fleet = FleetConfig(url=f"unix://{folder / _SOCKET}", name="workers")
+    return config.model_copy(update={"fleet": fleet})
 
 
 def find_server() -> str | None:

@@ -11,15 +11,18 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 from nexus_core.api.listen.server import serve
 from nexus_core.api.siblings.control import serve_control
 from nexus_core.api.siblings.handover import take_over
+from nexus_core.config.schema import Config
 from nexus_core.descriptors import raise_limit
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.worker import Board, Share
 from nexus_tui.cli import launch_of
-from nexus_tui.process.launch import make_gateway
+from nexus_tui.process.launch import Launch, make_gateway
 from nexus_tui.process.logs.log_handlers import log_to_stderr
 from nexus_tui.process.loop import hold_gc, loop_factory, resume_gc
 from nexus_tui.process.signals import SIGNAL_EXIT
@@ -54,13 +57,14 @@ async def _serve(spec: Spec, channel: socket.socket, ring: LogRing) -> None:
     end = _End(spec, channel)
     share = Share(Board(spec.board, spec.place.count), spec.place.number)
     listener = socket.socket(fileno=spec.listener)
-    launch = launch_of(spec.options, os.environ, [])
+    launch = _launch(spec)
     gateway = make_gateway(launch, ring, spec.config, worker=spec.place)
     if spec.handover is not None:
         take_over(gateway, spec.handover)
     ready = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        control = tasks.create_task(serve_control(gateway, spec.place.control), name="control")
+        served = asyncio.Event()
+        tasks.create_task(serve_control(gateway, spec.place.control, served), name="control")
         server = tasks.create_task(
             serve(gateway, listener, stop=end.stop, ready=ready, share=share), name="server"
         )
@@ -68,7 +72,19 @@ async def _serve(spec: Spec, channel: socket.socket, ring: LogRing) -> None:
         resume_gc()
         channel.send(READY)
         await server
-        control.cancel()
+        served.set()
+
+
+def _launch(spec: Spec) -> Launch:
+    """As the supervisor was started, and with what that added to the configuration."""
+    launch = launch_of(spec.options, os.environ, [])
+
+    def read(path: Path | None) -> Config:
+        config = launch.read(path)
+        fleet = config.fleet or spec.config.fleet
+        return config.model_copy(update={"fleet": fleet})
+
+    return replace(launch, read=read)
 
 
 class _End:
