@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from nexus_core.control.config_file import ConfigControl, Configurable
     from nexus_core.control.execute import Operator
     from nexus_core.control.explainer import Explainer
+    from nexus_core.control.keys import KeyControl
     from nexus_core.discovery.watch import Discoverable, Discovery
 
 _FOR_IMPORTS = 8  # descriptors
@@ -131,11 +132,14 @@ class Gateway:
         self.captures = Captures()
         self.actions = Actions(self.bus, now, self.cost_tracker.keep_action)
         self.live = live = LiveConfig(config, parts, self.fleet, self.forwarder)
+        self._limit_keys(config)
+        live.on_reload.append(self._limit_keys)
         self.discovery = options.discover(live, self.engine) if options.discover else None
         self._files = options.files
         self._parts = parts
         self._own = OwnRequests(live, self.forwarder, self.captures)
         self._operator: Operator | None = None
+        self._key_control: KeyControl | None = None
         self._explainer: Explainer | None = None
 
     @property
@@ -147,6 +151,9 @@ class Gateway:
     def unsaved(self) -> tuple[Unsaved, ...]:
         """What differs from the configuration file until restart."""
         return self.live.unsaved
+
+    def _limit_keys(self, config: Config) -> None:
+        self.keys.limit(config.limits)
 
     @property
     def operator(self) -> Operator:
@@ -165,6 +172,29 @@ class Gateway:
                 self.actions,
             )
         return self._operator
+
+    @property
+    def key_control(self) -> KeyControl:
+        """Who carries out operators' commands on client keys; made when first asked for."""
+        if self._key_control is None:
+            from nexus_core.control.key_use import KeyUse
+            from nexus_core.control.keys import KeyControl
+
+            use = KeyUse(
+                self.recent,
+                lambda: self.forwarder.in_flight_by_client,
+                self.cost_tracker.last_use,
+                self.now,
+            )
+            self._key_control = KeyControl(
+                self.keys,
+                self.actions,
+                use,
+                lambda: self.cost_tracker.budget,
+                self.now,
+                lambda: tuple(key.name for key in self.config.auth.api_keys),
+            )
+        return self._key_control
 
     @property
     def explainer(self) -> Explainer:

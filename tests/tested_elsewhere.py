@@ -148,6 +148,7 @@ ELSEWHERE = {
     "nexus_core/fleet/lifecycle.py": "fleet/test_live_fleet.py",
     "nexus_core/fleet/snapshot_json.py": "fleet/test_snapshot.py",
     "nexus_core/gateway.py": "fleet/test_live_fleet.py",
+    "nexus_core/keys/bounds.py": "scenarios/test_limits.py",
     "nexus_core/keys/changes.py": "keys/test_store.py",
     "nexus_core/keys/held.py": "scenarios/test_key_limits.py",
     "nexus_core/keys/live.py": "scenarios/test_keys.py",
