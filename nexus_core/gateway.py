@@ -39,12 +39,14 @@ from nexus_core.routing.scoring import Strategy
 from nexus_core.types import QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
+from nexus_core.worker import WorkerPlace
 
 if TYPE_CHECKING:
     from nexus_core.control.config_file import ConfigControl, Configurable
     from nexus_core.control.execute import Operator
     from nexus_core.control.explainer import Explainer
     from nexus_core.control.keys import KeyControl
+    from nexus_core.control.shared.process import Shared
     from nexus_core.discovery.watch import Discoverable, Discovery
 
 _FOR_IMPORTS = 8  # descriptors
@@ -66,6 +68,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     discover: Callable[[Discoverable, UpstreamEngine], Discovery] | None = None  # None: no search
     # How its configuration is read again and written; None: it is in no file.
     files: Callable[[Configurable, Discovery | None], ConfigControl] | None = None
+    worker: WorkerPlace | None = None  # None: it serves its port alone
 
 
 _DEFAULT = GatewayOptions()
@@ -84,6 +87,7 @@ class Gateway:
         options: GatewayOptions = _DEFAULT,
     ) -> None:
         self.is_demo = options.is_demo
+        self.worker = options.worker
         SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
         self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
@@ -100,7 +104,12 @@ class Gateway:
         self.engine = engine or create_engine(config.server.upstream)
         self.fleet = Fleet(config, self.engine, self.registry)
         self.health = self.fleet.health
-        self.cost_tracker = CostTracker(config, now, is_read_only=options.is_read_only)
+        self.cost_tracker = CostTracker(
+            config,
+            now,
+            is_read_only=options.is_read_only,
+            is_shared=options.worker is not None,
+        )
         self.keys = LiveKeys(
             None if options.is_read_only else keys_path(config),
             now,
@@ -133,6 +142,12 @@ class Gateway:
         self._operator: Operator | None = None
         self._key_control: KeyControl | None = None
         self._explainer: Explainer | None = None
+        self.shared: Shared | None = None  # None: nothing is shared with other processes
+        if config.fleet is not None and not options.is_read_only:
+            from nexus_core.control.shared.process import Shared
+
+            number = None if options.worker is None else options.worker.number
+            self.shared = Shared(live, self.forwarder, lambda: self.operator, number)
 
     @property
     def config(self) -> Config:
@@ -163,6 +178,8 @@ class Gateway:
                 files,
                 self.actions,
             )
+            if self.shared is not None:
+                self._operator.spread = self.shared.spread
         return self._operator
 
     @property
@@ -212,6 +229,8 @@ class Gateway:
                     tasks.create_task(self.keys.run(), name="client-keys"),
                     tasks.create_task(_import_for_people(), name="late-imports"),
                 ]
+                if self.shared is not None:
+                    watching.append(tasks.create_task(self.shared.run(), name="fleet-link"))
                 if self.discovery is not None:
                     watching.append(tasks.create_task(self.discovery.run(), name="discovery"))
                 try:

@@ -102,7 +102,7 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "uptime_seconds": round(gateway.now() - gateway.started_at, 3),
         "in_flight": stats.in_flight,
         "queued": gateway.queued,
-        **_numbers(stats, is_known=is_known),
+        **numbers_as_json(stats, is_known=is_known),
         "budget": _budget(gateway),
         "ledger": {
             "is_read": is_known,
@@ -111,7 +111,7 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         },
         "backends": {
             snapshot.name: _state(snapshot, gateway.registry.clock())
-            | _backend(stats.backends.get(snapshot.name, BackendStats()), is_known=is_known)
+            | backend_as_json(stats.backends.get(snapshot.name, BackendStats()), is_known=is_known)
             for snapshot in gateway.registry.snapshots()
         },
         "keys": {key.name: _key(gateway, key) for key in gateway.keys.metered},
@@ -132,9 +132,9 @@ def _window(gateway: Gateway, window: Window) -> dict[str, Any]:
     stats, is_known = gateway.windows.of(window), gateway.cost_tracker.is_read
     return {
         "seconds": round(gateway.windows.seconds(window), 3),
-        **_numbers(stats, is_known=is_known),
+        **numbers_as_json(stats, is_known=is_known),
         "backends": {
-            snapshot.name: _backend(numbers, is_known=is_known)
+            snapshot.name: backend_as_json(numbers, is_known=is_known)
             for snapshot in gateway.registry.snapshots()
             if (numbers := stats.backends.get(snapshot.name)) is not None
             and (numbers.attempts or numbers.answers)
@@ -142,7 +142,7 @@ def _window(gateway: Gateway, window: Window) -> dict[str, Any]:
     }
 
 
-def _numbers(stats: Stats, *, is_known: bool) -> dict[str, Any]:
+def numbers_as_json(stats: Stats, *, is_known: bool) -> dict[str, Any]:
     """What the numbers mean is said in docs/numbers.md."""
     return {
         "requests": stats.requests,
@@ -184,7 +184,7 @@ def _state(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
     }
 
 
-def _backend(numbers: BackendStats, *, is_known: bool) -> dict[str, Any]:
+def backend_as_json(numbers: BackendStats, *, is_known: bool) -> dict[str, Any]:
     return {
         "attempts": numbers.attempts,
         "answers": numbers.answers,

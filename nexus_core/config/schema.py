@@ -94,6 +94,7 @@ ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 class ServerConfig(Section):
     host: Annotated[str, Field(pattern=HOST_PATTERN), AT_START] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535), AT_START] = 8000  # 0: any free port
+    workers: Annotated[int, Field(ge=1, le=64), AT_START] = 1  # processes that serve the port
     request_timeout_seconds: Seconds = 300  # the whole request
     connect_timeout_seconds: Seconds = 5
     # Of streams. None: as the backend's type has it; a backend's own counts before it.

@@ -95,7 +95,7 @@ ONE_PROBLEM = [
     ('[pricing.openai]\n"gpt 4" = { input_per_1k = -1, output_per_1k = 1 }',
      '2: pricing.openai."gpt 4".input_per_1k: -1 is not 0 or more'),
     ('[server]\n"a\\u001b\\nb" = 1', "2: server.\"a\\x1b\\nb\": unknown key; allowed here: host, "
-     "port, request_timeout_seconds, connect_timeout_seconds, first_byte_timeout_seconds, "
+     "port, workers, request_timeout_seconds, connect_timeout_seconds, first_byte_timeout_seconds, "
      "idle_timeout_seconds, ping_seconds, max_connections, max_body_bytes, max_response_bytes, "
      "drain_seconds, shutdown_grace_seconds, upstream"),
 ]  # fmt: skip

@@ -33,6 +33,7 @@ local function carry_out(ctx, one)
     key = one.key, value = one.value, version = version, closes = one.closes, opens = one.opens,
     ['end'] = one['end'], by = one.by, replica = ctx.replica, process = ctx.process, at = one.at,
   })
+  if string.sub(one.key, 1, 10) == 'cooldowns:' then ctx.clear_rests(string.sub(one.key, 11)) end
   return true
 end
 
