@@ -41,6 +41,7 @@ from nexus_core.types import Capability, Cost, nano_usd
 if TYPE_CHECKING:
     from nexus_core.money.cost_lines import CostLines
     from nexus_core.money.report import CostReport
+    from nexus_core.state.leases.money import MoneyLeases, Recovered
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class CostTracker:
             now=now,
             is_shared=is_shared,
         )
+        self.recalled: Mapping[str | None, int] = {}  # what the ledger said of the month, by client
         self._report: CostReport | None = None
         self._reporting = asyncio.Lock()
         self.opened = asyncio.Event()
@@ -107,10 +109,23 @@ class CostTracker:
         read = partial(self._read, month)
         spent, averages, self.past_actions = await self._until_read("the ledger", read)
         self.budget.recall(spent or {}, month)
+        self.recalled = dict(spent or {}) if month == self.budget.month else {}
         self.averages = CompletionAverages(averages)
         self.is_month_known = spent is not None
         self.opened.set()
         self._warn_of_unknown_clients()
+
+    def share(self, leases: MoneyLeases) -> None:
+        """Share limits with other processes; before `open`."""
+        self.ledger.wants_id = True
+        leases.before_report = lambda: self.budget.turn(self._now())
+        self.budget.share(leases)
+
+    def recover(self, missing: Iterable[Recovered]) -> None:
+        """Put into the ledger, and count, what was spent in a crash and is in no row."""
+        from nexus_core.money.recovery import keep
+
+        keep(missing, self.ledger, self.budget, self._now())
 
     def limit_created(self, created: Mapping[str, float | None]) -> None:
         """Go by these monthly limits of created keys, in dollars by name, from now on."""

@@ -83,6 +83,8 @@ class Ledger:
         """With `is_shared` other workers write to the file too; their supervisor holds its lock."""
         self.path = path
         self._is_shared = is_shared
+        self.wants_id = False  # set before it is opened
+        self.id: str | None = None  # stands in the file, once it was opened
         self.problem: str | None = None  # why nothing is written just now, for people
         self.lost = 0  # rows that were never written
         self.lost_actions = 0  # of operators; each one is told by the log as well
@@ -251,6 +253,10 @@ class Ledger:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut, too
             migrate(connection)
+            if self.wants_id:
+                from nexus_core.money.recovery import ledger_id
+
+                self.id = ledger_id(connection)
         except BaseException:
             connection.close()
             raise

@@ -163,6 +163,7 @@ class MoneyLeases:
         self._spent_at_first: Mapping[str, int] = {}  # and what the ledger said then
         self._recovered: Callable[[tuple[Recovered, ...]], None] = lambda _: None
         self._accounts: dict[str, MoneyLease] = {}
+        self.before_report: Callable[[], None] = lambda: None  # a month may have begun
         self.term = term
         self.when_alone = when_alone
         self.month = ""
@@ -318,6 +319,7 @@ class MoneyLeases:
     def report(self) -> JsonObject:
         """What is spent and held of each account; what is not needed is given back."""
         identity = self._identity
+        self.before_report()
         if identity is None:
             return {}
         self._seq += 1
