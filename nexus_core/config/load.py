@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from nexus_core.aliases import faults_of_aliases
 from nexus_core.config import user_dirs
 from nexus_core.config.by_type import faults_by_type, implied_by_type
+from nexus_core.config.database import with_database
 from nexus_core.config.loopback import is_loopback
 from nexus_core.config.outbound_proxy import OutboundProxy, proxy_of_environment, read_proxy_url
 from nexus_core.config.problems import Problems, syntax_problem
@@ -100,12 +101,14 @@ def load_config(
     auth = _with_keys(config.auth, environ, problems)
     if not problems.concern("auth"):
         _refuse_open_door(server, auth, overrides, environ, problems)
+    storage = with_database(config.storage, environ, problems.add_outside)
     problems.raise_if_any()
     backends = [with_environment(backend, environ) for backend in config.backends]
     return config.model_copy(
         update={
             "server": server,
             "auth": auth,
+            "storage": storage,
             "backends": tuple(b for b in backends if isinstance(b, BackendConfig)),
             "unusable": tuple(b for b in backends if isinstance(b, UnusableBackend)),
             "path": path.absolute() if path else None,
@@ -123,6 +126,8 @@ def _checked(values: dict[str, Any], problems: Problems) -> Config:
     prepared = _without_computed(values, (), problems)
     if is_object(auth := values.get("auth")):
         prepared["auth"] = _without_computed(auth, ("auth",), problems)
+    if is_object(storage := values.get("storage")):
+        prepared["storage"] = _without_computed(storage, ("storage",), problems)
     if is_object(server := values.get("server")) and _is_old_engine(server):
         prepared["server"] = {**server, "upstream": "http1"}
     if is_list(backends := values.get("backends")):
