@@ -62,7 +62,9 @@ def test_every_key_of_every_section_stands_in_the_example(tmp_path: Path) -> Non
         section = field.default
         if isinstance(section, Section):
             assert set(type(section).model_fields) - NOT_IN_THE_FILE == set(written[name])
-    assert keys_of(written["backends"]) == set(BackendConfig.model_fields) - (NOT_IN_THE_FILE - {"url"})
+    assert keys_of(written["backends"]) == set(BackendConfig.model_fields) - (
+        NOT_IN_THE_FILE - {"url"}
+    )
     assert keys_of(written["routing"]["policies"]) == set(PolicyConfig.model_fields)
 
 
