@@ -30,6 +30,7 @@ from nexus_core.config.schema import (
     ServerConfig,
     UnusableBackend,
 )
+from nexus_core.config.sections.fleet import with_url
 from nexus_core.config.wording import A_DATE, faults_of, shown, unknown_key
 from nexus_core.errors import ConfigError
 from nexus_core.types import is_list, is_object
@@ -102,6 +103,7 @@ def load_config(
     if not problems.concern("auth"):
         _refuse_open_door(server, auth, overrides, environ, problems)
     storage = with_database(config.storage, environ, problems.add_outside)
+    fleet = config.fleet and with_url(config.fleet, environ, problems.add_outside)
     problems.raise_if_any()
     backends = [with_environment(backend, environ) for backend in config.backends]
     return config.model_copy(
@@ -109,6 +111,7 @@ def load_config(
             "server": server,
             "auth": auth,
             "storage": storage,
+            "fleet": fleet,
             "backends": tuple(b for b in backends if isinstance(b, BackendConfig)),
             "unusable": tuple(b for b in backends if isinstance(b, UnusableBackend)),
             "path": path.absolute() if path else None,
@@ -124,10 +127,9 @@ def load_config(
 def _checked(values: dict[str, Any], problems: Problems) -> Config:
     """The file's sections; those with problems are left at their defaults."""
     prepared = _without_computed(values, (), problems)
-    if is_object(auth := values.get("auth")):
-        prepared["auth"] = _without_computed(auth, ("auth",), problems)
-    if is_object(storage := values.get("storage")):
-        prepared["storage"] = _without_computed(storage, ("storage",), problems)
+    for name in ("auth", "fleet", "storage"):
+        if is_object(section := values.get(name)):
+            prepared[name] = _without_computed(section, (name,), problems)
     if is_object(server := values.get("server")) and _is_old_engine(server):
         prepared["server"] = {**server, "upstream": "http1"}
     if is_list(backends := values.get("backends")):

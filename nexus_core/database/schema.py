@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _FIRST = 5
 _LOCK = 0x6E6578757300  # "nexus": one migrates while the others wait
 
+_TABLES = (
+    "SELECT count(*) FROM pg_tables WHERE schemaname = 'nexus' AND tablename = 'schema_version'"
+)
 _TYPES = {"TEXT": "text", "INTEGER": "bigint", "REAL": "double precision"}
 
 
@@ -81,7 +84,7 @@ def migrate(connection: Connection) -> None:
     if version == VERSION:
         return
     if not version:
-        if _one(connection, "SELECT to_regnamespace('nexus')") is None:
+        if not _one(connection, "SELECT count(*) FROM pg_namespace WHERE nspname = 'nexus'"):
             connection.execute("CREATE SCHEMA nexus")
         version = _FIRST - 1
     for step in range(version + 1, VERSION + 1):
@@ -115,7 +118,8 @@ def _version(connection: Connection) -> int:
     Raises:
         SchemaError: it is later than ours.
     """
-    if _one(connection, "SELECT to_regclass('nexus.schema_version')") is None:
+    # By the catalogue's rows: what `to_regclass` knows may be of before the lock.
+    if not _one(connection, _TABLES):
         return 0
     version = int(_one(connection, "SELECT version FROM nexus.schema_version"))
     if version > VERSION:
