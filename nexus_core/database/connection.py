@@ -59,7 +59,7 @@ class Database:
             try:
                 from nexus_core.database import driver
             except ImportError as error:
-                raise DatabaseError(f"{self.name}: {error}; {INSTALL}") from error
+                raise DatabaseError(f"{self.name}: {error}; {INSTALL}") from None
             try:
                 connection = self._connection or self._connect()
                 with driver.within(connection, seconds), connection.transaction():
