@@ -53,6 +53,7 @@ _WRITTEN: dict[int, tuple[str, ...]] = {
         CREATE TABLE nexus.keys (
             id text PRIMARY KEY, name text NOT NULL UNIQUE, digest bytea NOT NULL,
             created double precision NOT NULL, revoked double precision,
+            blocked double precision,
             old_digest bytea, old_until double precision NOT NULL DEFAULT 0,
             budget_usd double precision, rpm bigint, tpm bigint, parallel bigint,
             models text, zone text NOT NULL, tier bigint, expires double precision

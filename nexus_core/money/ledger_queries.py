@@ -149,6 +149,15 @@ def spent_by_client(ledger: LedgerReader, month: Month) -> dict[str | None, int]
     return dict(rows.fetchall())
 
 
+def last_use_by_client(ledger: LedgerReader) -> dict[str, float]:
+    """When the last request of each client key came, in seconds since the epoch."""
+    rows = ledger.execute(
+        f"SELECT client, max(at) FROM {ledger.sql.requests} "  # noqa: S608 - our own words
+        "WHERE client IS NOT NULL GROUP BY client"
+    )
+    return dict(rows.fetchall())
+
+
 def completion_averages(ledger: LedgerReader, since: float = 0) -> dict[str, float]:
     """Mean completion tokens of each model's last whole answers.
 
