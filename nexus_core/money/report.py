@@ -44,6 +44,16 @@ Rows: TypeAlias = Annotated[tuple[CostRow, ...], Field(max_length=_MAX_ROWS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outbox:
+    """Where a ledger in PostgreSQL stands: what waits here, and whose costs are reported."""
+
+    rows: int  # of this node, that PostgreSQL does not have yet
+    oldest: float | None  # seconds since the epoch; None: nothing waits
+    is_fleet: bool  # the report is of the whole fleet, and not of this node only
+    problem: str | None  # for people: why PostgreSQL can't be read; None where it can
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostReport:
     """Cost report in US dollars as of one moment. Days and months are UTC's."""
 
@@ -67,6 +77,7 @@ class CostReport:
     by_backend: Rows
     by_key: Rows
     problem: str | None = None  # why the ledger is not written just now, for people
+    outbox: Outbox | None = None  # None: no PostgreSQL, and the report is of this node
 
     def rows(self, by: Grouping) -> Rows:
         """This month's, at most 200 of the dearest."""
@@ -84,7 +95,11 @@ class LiveBudget:
 
 
 def read_cost_report(
-    ledger: LedgerReader, live: LiveBudget, at: float, problem: str | None = None
+    ledger: LedgerReader,
+    live: LiveBudget,
+    at: float,
+    problem: str | None = None,
+    outbox: Outbox | None = None,
 ) -> CostReport:
     """Read the cost report. Blocks while the month is read: use a thread."""
     month = Month.of(at)
@@ -114,6 +129,7 @@ def read_cost_report(
         by_backend=_rows((line.backend, None, line) for line in lines),
         by_key=_rows((line.client, None, line) for line in lines),
         problem=problem,
+        outbox=outbox,
     )
 
 

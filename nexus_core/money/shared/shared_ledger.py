@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nexus_core.config.schema import StorageConfig
 from nexus_core.database.connection import Database, DatabaseError
-from nexus_core.money.ledger_queries import completion_averages, read_ledger, spent_by_client
+from nexus_core.money.ledger_queries import (
+    NoLedgerError,
+    completion_averages,
+    read_ledger,
+    spent_by_client,
+)
 from nexus_core.money.ledger_reader import POSTGRES, LedgerReader
 from nexus_core.money.months import Month
 from nexus_core.money.shared.shipper import Shipper
@@ -22,7 +28,7 @@ _AVERAGED_SECONDS = 7 * 86_400.0  # answers of a fleet are many: only the newest
 _ASKED_ROWS = 5_000  # at a time, whether they are there
 
 
-class Past(NamedTuple):
+class SharedPast(NamedTuple):
     """What the ledger of the fleet says at a start."""
 
     spent: dict[str | None, int]  # nano-dollars of the month, by client key name
@@ -47,6 +53,11 @@ class SharedLedger:
         self._reads = Database(storage)
         self.name = self._reads.name  # for people
 
+    def load(self) -> None:
+        """Import the client of PostgreSQL, before threads want it beside requests."""
+        with suppress(ImportError):
+            import_module("nexus_core.database.driver")
+
     @contextmanager
     def reading(self, seconds: float = 10.0) -> Generator[LedgerReader]:
         """Read what PostgreSQL has: rows come there about a second after a request ended.
@@ -59,18 +70,13 @@ class SharedLedger:
         with read_database(self._reads, seconds) as ledger:
             yield ledger
 
-    def past(self, month: Month) -> Past:
+    def past(self, month: Month) -> SharedPast:
         """The fleet's month, and how long answers are, with what waits here.
 
         Raises:
-            DatabaseError, NoLedgerError: one of both can't be read.
+            DatabaseError: PostgreSQL can't be read.
         """
-        with read_ledger(self._path) as ledger:  # first: a row is in one of both then
-            waiting = ledger.execute(
-                "SELECT request_id, client, cost_nano_usd FROM requests "
-                "WHERE waiting = 1 AND at >= ? AND at < ? AND cost_nano_usd IS NOT NULL",
-                (month.start, month.end),
-            ).fetchall()
+        waiting = self._waiting(month)  # first: a row is in one of both then
         with self._reads.transaction() as connection:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             ledger = LedgerReader(connection, POSTGRES)
@@ -80,7 +86,17 @@ class SharedLedger:
         for request_id, client, cost in waiting:
             if request_id not in there:
                 spent[client] = spent.get(client, 0) + cost
-        return Past(spent, averages)
+        return SharedPast(spent, averages)
+
+    def _waiting(self, month: Month) -> list[tuple[str, str | None, int]]:
+        """Id, client key and nano-dollars of the month's requests that wait here."""
+        with suppress(NoLedgerError), read_ledger(self._path) as ledger:
+            return ledger.execute(
+                "SELECT request_id, client, cost_nano_usd FROM requests "
+                "WHERE waiting = 1 AND at >= ? AND at < ? AND cost_nano_usd IS NOT NULL",
+                (month.start, month.end),
+            ).fetchall()
+        return []
 
     def spent_by_replica(self, month: Month) -> dict[str, dict[str | None, int]]:
         """Spending of a month in nano-dollars, by replica and by client key name.
