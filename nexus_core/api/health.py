@@ -20,7 +20,8 @@ def read_health(gateway: Gateway, scope: Scope) -> tuple[int, dict[str, Any]]:
     usable = sum(s.is_usable(gateway.registry.clock()) for s in snapshots)
     told: dict[str, Any] = {}
     if is_here := is_from_here(scope):
-        told = {"version": __version__, "pid": os.getpid()}
+        worker = gateway.worker
+        told = {"version": __version__, "pid": worker.supervisor if worker else os.getpid()}
     if (shared := gateway.cost_tracker.shared) is not None:
         from nexus_core.money.shared.told import outbox_as_json
 
