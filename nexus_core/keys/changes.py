@@ -1,4 +1,4 @@
-"""Changes of created keys: made, limited, rotated, revoked; each is in the file when it returns.
+"""Changes of created keys, from made to revoked; each is in the file when it returns.
 
 Blocks: call it in a thread. Every function raises a NexusError where it can't be done.
 """
@@ -83,6 +83,16 @@ def rotate(store: KeyStore, name: str, grace_seconds: float, at: float) -> Issue
         return replace(key, digest=digest, old_digest=old, old_until=until)
 
     return Issued(_change(store, name, renew), secrets[-1])
+
+
+def block(store: KeyStore, name: str, at: float | None) -> StoredKey:
+    """Let a key open nothing from this moment on; None: let it in again."""
+
+    def switch(key: StoredKey) -> StoredKey:
+        is_so_already = (key.blocked is None) is (at is None)
+        return key if is_so_already else replace(key, blocked=at)
+
+    return _change(store, name, switch)
 
 
 def revoke(store: KeyStore, name: str, at: float) -> StoredKey:

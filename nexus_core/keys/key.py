@@ -46,6 +46,7 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     created: float  # seconds since the epoch, as all moments here
     limits: Limits = NO_LIMITS
     revoked: float | None = None
+    blocked: float | None = None  # until an operator lets it in again
     old_digest: bytes | None = None  # of the secret before the last rotation,
     old_until: float = 0.0  # which is taken until then
 
@@ -53,14 +54,18 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"StoredKey({self.name!r}, id={self.id!r})"  # a digest is nobody's to read
 
     def has_ended(self, at: float) -> bool:
-        """Whether it was revoked or has expired."""
+        """Whether it was revoked, is blocked or has expired."""
+        if self.revoked is not None or self.blocked is not None:
+            return True
         expires = self.limits.expires
-        return self.revoked is not None or (expires is not None and at >= expires)
+        return expires is not None and at >= expires
 
     def state(self, at: float) -> str:
-        """`active`, `expired` or `revoked`."""
+        """`active`, `blocked`, `expired` or `revoked`."""
         if self.revoked is not None:
             return "revoked"
+        if self.blocked is not None:
+            return "blocked"
         return "expired" if self.has_ended(at) else "active"
 
     def is_opened_by(self, presented: bytes, at: float) -> bool:

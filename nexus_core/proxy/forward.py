@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -60,6 +61,11 @@ class Forwarder:
     def in_flight(self) -> int:
         """Number of requests in flight."""
         return len(self._running)
+
+    @property
+    def in_flight_by_client(self) -> Counter[str | None]:
+        """The same, by the name of the client key."""
+        return Counter(flight.progress.request.client for flight in self._running)
 
     def configure(self, server: ServerConfig, routing: RoutingConfig) -> None:
         """Use these settings from the next request on."""
