@@ -36,7 +36,9 @@ class ZoneRequests(LineWidget):
         zone = self._selected()
         rows = self._shown(zone)
         running = sum(row.is_live for row in rows)
-        title = rule(width, f"Requests of the {zone} zone", "newest first", *_told(zone, running))
+        title = rule(
+            width, f"Requests of the {zone} zone", "newest first", *self._running(zone, running)
+        )
         if not rows:
             return [title, (("  None has come yet.", "dim"),)]
         columns = self._columns.layout(width)
@@ -48,8 +50,8 @@ class ZoneRequests(LineWidget):
         of_zone = [row for row in newest if row.zone is zone]
         return sorted(of_zone, key=lambda row: not row.is_live)[:SHOWN]
 
-
-def _told(zone: PrivacyZone, running: int) -> list[str]:
-    if not running:
-        return []
-    return [f"{count(running)} running" + ", which a cut ends" * (zone is PrivacyZone.OPEN)]
+    def _running(self, zone: PrivacyZone, running: int) -> list[str]:
+        if not running:
+            return []
+        may_be_cut = zone is PrivacyZone.OPEN and zone not in self._view.zones.cuts
+        return [f"{count(running)} running" + ", which a cut ends" * may_be_cut]
