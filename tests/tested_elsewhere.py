@@ -305,5 +305,6 @@ ELSEWHERE = {
     "nexus_tui/widgets/session_list.py": "tui/test_sessions.py",
     "nexus_tui/widgets/welcome.py": "tui/test_newcomer.py",
     "nexus_tui/widgets/zone_backends.py": "tui/test_narrow.py",
+    "nexus_tui/widgets/records/zone_requests.py": "tui/test_narrow.py",
     "nexus_tui/widgets/zone_board.py": "tui/test_narrow.py",
 }
