@@ -34,20 +34,20 @@ def alarms(frame: Frame, zones: ZoneWatch, server: Mortal | None, *, is_short: b
         lines.append("LINK CLOSED: values are stale")
     if frame.notice:
         lines.append(escaped(frame.notice))
-    if (late := _late_rows(frame)) is not None:
-        lines.append(late)
+    outbox = None if frame.costs is None else frame.costs.outbox
+    if outbox is not None and outbox.oldest is not None:
+        lines += _late_rows(outbox.rows, outbox.oldest, outbox.problem, frame.now)
     cut = [zone for zone in PrivacyZone if zone not in frame.zones_on]
     return lines + [_cut(zone, frame, zones.cuts.get(zone), is_short=is_short) for zone in cut]
 
 
-def _late_rows(frame: Frame) -> str | None:
-    """That rows wait long for PostgreSQL."""
-    outbox = None if frame.costs is None else frame.costs.outbox
-    if outbox is None or outbox.oldest is None or frame.now - outbox.oldest < _LONG_SECONDS:
-        return None
-    why = "" if outbox.problem is None else f": {escaped(outbox.problem)}"
-    rows = "1 row waits" if outbox.rows == 1 else f"{outbox.rows:,} rows wait"
-    return f"LEDGER: {rows} for PostgreSQL since {clock(outbox.oldest)}{why}"
+def _late_rows(rows: int, oldest: float, problem: str | None, now: float) -> list[str]:
+    """That rows wait for PostgreSQL, where they do so for long."""
+    if now - oldest < _LONG_SECONDS:
+        return []
+    why = "" if problem is None else f": {escaped(problem)}"
+    said = "1 row waits" if rows == 1 else f"{rows:,} rows wait"
+    return [f"LEDGER: {said} for PostgreSQL since {clock(oldest)}{why}"]
 
 
 def _cut(zone: PrivacyZone, frame: Frame, cut: Cut | None, *, is_short: bool) -> str:
