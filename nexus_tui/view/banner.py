@@ -12,7 +12,6 @@ from nexus_tui.view.actors import by_whom, last_cut
 from nexus_tui.view.frame import Frame
 from nexus_tui.view.zones import Cut, ZoneWatch
 
-
 _LONG_SECONDS = 60.0  # that rows may wait for PostgreSQL before anybody is told
 
 
