@@ -72,7 +72,7 @@ class Leasing:
         else:
             place = self._place
             identity = Identity(ledger, place.number, f"{place.supervisor}-{place.folder.name}")
-        self.money.join(identity, tracker.recalled, tracker.recover)
+        self.money.join(identity, tracker.spent_here, tracker.recalled, tracker.recover)
 
 
 def _later(seconds: float, call: Callable[[], None]) -> object:

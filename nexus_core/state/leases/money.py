@@ -160,7 +160,8 @@ class MoneyLeases:
         self._joined = asyncio.Event()
         self._is_out = False  # nothing is left, and the store can't be asked
         self._bases: Mapping[str, int] = {}  # by account, what this owner had spent at first,
-        self._spent_at_first: Mapping[str, int] = {}  # and what the ledger said then
+        self._spent_at_first: Mapping[str, int] = {}  # and what the books said then
+        self._ledger: Mapping[str, int] = {}  # what the ledger said
         self._recovered: Callable[[tuple[Recovered, ...]], None] = lambda _: None
         self._accounts: dict[str, MoneyLease] = {}
         self.before_report: Callable[[], None] = lambda: None  # a month may have begun
@@ -191,7 +192,7 @@ class MoneyLeases:
         is_first, self.month = not self.month, month
         if is_first:
             return
-        self._spent_at_first = self._bases = {}
+        self._spent_at_first = self._bases = self._ledger = {}
         for lease in self._accounts.values():
             lease.ceiling, lease.room, lease.is_refused, lease.reported = 0, None, False, 0
             lease.seen_spent, lease.seen_granted = {}, {}
@@ -201,18 +202,19 @@ class MoneyLeases:
     def join(
         self,
         identity: Identity,
-        spent: Mapping[str | None, int],
+        ledger: Mapping[str | None, int],
+        books: Mapping[str | None, int],
         recovered: Callable[[tuple[Recovered, ...]], None],
     ) -> None:
         """Begin to count, in this name; until the store has answered nothing is granted.
 
         Args:
-            spent: what the ledger says of the month, by client.
+            ledger: what the rows in this name say of the month, by client.
+            books: what the books began the month with: the same, or the whole fleet's.
             recovered: called once, with what the ledger lacks; it writes that and has the books
                 count it, before it returns.
         """
-        at_first = {f"{_KEY}{name}": nano for name, nano in spent.items() if name is not None}
-        self._spent_at_first = {**at_first, EVERYBODY: sum(spent.values())}
+        self._ledger, self._spent_at_first = _in_accounts(ledger), _in_accounts(books)
         for lease in self._accounts.values():
             self._count_on(lease)
         self._identity, self._owner = identity, identity.owner
@@ -420,10 +422,14 @@ class MoneyLeases:
 
     def _begin(self, found: Mapping[str, JsonObject], *, is_first: bool) -> None:
         """Go on from what the store knows of this owner, and the ledger of all that share it."""
-        before = recover(found, self._spent_at_first, self._owner, is_first=is_first)
+        before = recover(found, self._ledger, self._owner, is_first=is_first)
         if before.missing:
             self._recovered(before.missing)
-        self._bases, self._spent_at_first = before.bases, before.ledger
+        at_first, added = self._spent_at_first, before.added
+        self._bases = before.bases
+        self._spent_at_first = {
+            name: at_first.get(name, 0) + added.get(name, 0) for name in {*at_first, *added}
+        }
         self._is_joined = True
         for lease in self._accounts.values():
             self._count_on(lease)
@@ -447,7 +453,7 @@ class Before(NamedTuple):
     """From where an owner counts on, by account."""
 
     bases: Mapping[str, int]  # what it has spent
-    ledger: Mapping[str, int]  # what the ledger says, with what was missing in it
+    added: Mapping[str, int]  # what was missing in the ledger
     missing: tuple[Recovered, ...]
 
 
@@ -485,7 +491,12 @@ def recover(
         name: after[name] - siblings[name] if is_first else own[name] + added.get(name, 0)
         for name in own
     }
-    return Before(bases, after, missing)
+    return Before(bases, added, missing)
+
+
+def _in_accounts(by_client: Mapping[str | None, int]) -> dict[str, int]:
+    clients = {f"{_KEY}{name}": nano for name, nano in by_client.items() if name is not None}
+    return {**clients, EVERYBODY: sum(by_client.values())}
 
 
 def _rows(amounts: Mapping[str, int], why: str) -> list[Recovered]:

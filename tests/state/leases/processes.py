@@ -77,7 +77,7 @@ class Process:
             self.recovered.extend(rows)
 
         known = {None if name == "nobody" else name: nano for name, nano in spent.items()}
-        self.money.join(Identity(ledger), known, recover)
+        self.money.join(Identity(ledger), known, known, recover)
 
     async def spend(self, lease: MoneyLease, books: Books, nano: int) -> bool:
         """Reserve and spend, if it may."""
