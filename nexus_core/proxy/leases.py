@@ -31,6 +31,7 @@ class Leases:
         self._money = money
         self._slots: dict[str, Count] = {}
         self._version = -1
+        self._is_granting = False  # what the registry tells of is no release
         # Before the queue: a slot that others have a right to is not handed on here.
         registry.on_change(self._has_changed, is_first=True)
         self._follow()
@@ -88,7 +89,7 @@ class Leases:
     def _has_changed(self, freed: str | None) -> None:
         if freed is None:
             self._follow()
-        elif (slot := self._slots.get(freed)) is not None:
+        elif not self._is_granting and (slot := self._slots.get(freed)) is not None:
             self._counts.released(slot)
 
     def _follow(self) -> None:
@@ -114,7 +115,11 @@ class Leases:
     def _count(self, name: str, most: int) -> Count:
         def changed() -> None:
             slots = self._counts.may_try(count)
-            self._registry.limit_slots(name, None if slots >= count.most else slots)
+            self._is_granting = True
+            try:
+                self._registry.limit_slots(name, None if slots >= count.most else slots)
+            finally:
+                self._is_granting = False
 
         count = Count(f"slots:{name}", most, lambda: self._registry.in_flight(name), changed)
         return count
