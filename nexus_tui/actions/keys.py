@@ -24,8 +24,12 @@ from nexus_tui.view.keys.typed import EXAMPLE, read_typed, written, wrong_key, w
 from nexus_tui.widgets.key_table import as_rows
 
 _AT_ONCE = "0s"
-_GRACES = ((_AT_ONCE, "is not taken any more", "n"), ("1h", "is taken for an hour", "h"), ("24h", "is taken for a day", "d"),
-           ("7d", "is taken for a week", "w"))  # fmt: skip
+_GRACES = (
+    (_AT_ONCE, "is not taken any more", "n"),
+    ("1h", "is taken for an hour", "h"),
+    ("24h", "is taken for a day", "d"),
+    ("7d", "is taken for a week", "w"),
+)
 
 
 class KeyActions:
