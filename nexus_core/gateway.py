@@ -39,6 +39,7 @@ from nexus_core.routing.scoring import Strategy
 from nexus_core.types import QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
+from nexus_core.worker import WorkerPlace
 
 if TYPE_CHECKING:
     from nexus_core.control.config_file import ConfigControl, Configurable
@@ -66,6 +67,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     discover: Callable[[Discoverable, UpstreamEngine], Discovery] | None = None  # None: no search
     # How its configuration is read again and written; None: it is in no file.
     files: Callable[[Configurable, Discovery | None], ConfigControl] | None = None
+    worker: WorkerPlace | None = None  # None: it serves its port alone
 
 
 _DEFAULT = GatewayOptions()
@@ -84,6 +86,7 @@ class Gateway:
         options: GatewayOptions = _DEFAULT,
     ) -> None:
         self.is_demo = options.is_demo
+        self.worker = options.worker
         SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
         self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
@@ -100,7 +103,12 @@ class Gateway:
         self.engine = engine or create_engine(config.server.upstream)
         self.fleet = Fleet(config, self.engine, self.registry)
         self.health = self.fleet.health
-        self.cost_tracker = CostTracker(config, now, is_read_only=options.is_read_only)
+        self.cost_tracker = CostTracker(
+            config,
+            now,
+            is_read_only=options.is_read_only,
+            is_shared=options.worker is not None,
+        )
         self.keys = LiveKeys(
             None if options.is_read_only else keys_path(config),
             now,
@@ -124,6 +132,8 @@ class Gateway:
         self.captures = Captures()
         self.actions = Actions(self.bus, now, self.cost_tracker.keep_action)
         self.live = live = LiveConfig(config, parts, self.fleet, self.forwarder)
+        self._limit_keys(config)
+        live.on_reload.append(self._limit_keys)
         self.discovery = options.discover(live, self.engine) if options.discover else None
         self._files = options.files
         self._parts = parts
@@ -141,6 +151,9 @@ class Gateway:
     def unsaved(self) -> tuple[Unsaved, ...]:
         """What differs from the configuration file until restart."""
         return self.live.unsaved
+
+    def _limit_keys(self, config: Config) -> None:
+        self.keys.limit(config.limits)
 
     @property
     def operator(self) -> Operator:

@@ -20,7 +20,8 @@ def read_health(gateway: Gateway, scope: Scope) -> tuple[int, dict[str, Any]]:
     usable = sum(s.is_usable(gateway.registry.clock()) for s in snapshots)
     told: dict[str, Any] = {}
     if is_from_here(scope):
-        told = {"version": __version__, "pid": os.getpid()}
+        worker = gateway.worker
+        told = {"version": __version__, "pid": worker.supervisor if worker else os.getpid()}
     return 503 if gateway.is_draining else 200, {
         "status": "draining" if gateway.is_draining else "ok",
         "service": "nexus",

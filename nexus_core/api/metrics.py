@@ -93,6 +93,23 @@ class GatewayCollector(Collector):
         yield from _states(snapshots)
 
 
+class CountsCollector(Collector):
+    """Prometheus collector of what was counted by a process that is gone."""
+
+    def __init__(self, stats: Stats, snapshots: Sequence[BackendSnapshot]) -> None:
+        self._stats = stats
+        self._snapshots = snapshots
+
+    def collect(self) -> Iterator[Metric]:
+        """Counters and histograms."""
+        stats, snapshots = self._stats, self._snapshots
+        yield from _http(stats)
+        yield from (family for family in _operations(stats) if family is not None)
+        yield from _totals(stats)
+        yield from _backends(stats, snapshots)
+        yield from _costs(stats, snapshots)
+
+
 class _Read(Collector):
     """Families that were read already."""
 

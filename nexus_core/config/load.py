@@ -48,6 +48,7 @@ class Overrides(msgspec.Struct, frozen=True):
 
     host: str | None = None
     port: int | None = None
+    workers: int | None = None
 
 
 def search_path(cwd: Path) -> tuple[Path, ...]:
@@ -205,6 +206,7 @@ def _server(
     server: ServerConfig, environ: Mapping[str, str], overrides: Overrides, problems: Problems
 ) -> ServerConfig:
     host, port = overrides.host, overrides.port
+    workers = server.workers if overrides.workers is None else overrides.workers
     if host is None:
         host = _own(environ, "NEXUS_HOST") or server.host
     if port is None:
@@ -213,7 +215,7 @@ def _server(
     if not re.fullmatch(r"\S+", host):
         origin = "--host" if overrides.host is not None else "NEXUS_HOST"
         problems.add_outside(f"{origin}: is not an address or a host name")
-    return server.model_copy(update={"host": host, "port": port})
+    return server.model_copy(update={"host": host, "port": port, "workers": workers})
 
 
 def _own(environ: Mapping[str, str], name: str) -> str | None:

@@ -61,9 +61,18 @@ class CostTracker:
     """Cost tracker, one per process; everything but `open`, `load` and `close` is quick."""
 
     def __init__(
-        self, config: Config, now: Callable[[], float], *, is_read_only: bool = False
+        self,
+        config: Config,
+        now: Callable[[], float],
+        *,
+        is_read_only: bool = False,
+        is_shared: bool = False,
     ) -> None:
-        """With `is_read_only` the ledger is only read, for a Nexus that serves nobody."""
+        """
+        Args:
+            is_read_only: the ledger is only read, for a Nexus that serves nobody.
+            is_shared: other workers of the same port write to the same ledger.
+        """
         self._config = config
         self._is_read_only = is_read_only
         self._path = ledger_path(config)
@@ -77,6 +86,7 @@ class CostTracker:
             None if is_read_only else self._path,
             retention_days=config.storage.retention_days,
             now=now,
+            is_shared=is_shared,
         )
         self._report: CostReport | None = None
         self._reporting = asyncio.Lock()

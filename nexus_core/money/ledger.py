@@ -78,8 +78,11 @@ class Ledger:
         *,
         retention_days: int | None = None,
         now: Callable[[], float] = time.time,
+        is_shared: bool = False,
     ) -> None:
+        """With `is_shared` other workers write to the file too; their supervisor holds its lock."""
         self.path = path
+        self._is_shared = is_shared
         self.problem: str | None = None  # why nothing is written just now, for people
         self.lost = 0  # rows that were never written
         self.lost_actions = 0  # of operators; each one is told by the log as well
@@ -239,8 +242,8 @@ class Ledger:
     def _connect(self, path: Path) -> sqlite3.Connection:
         """Raises: OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError."""
         _make_private(path)
-        if self._lock_file is None:
-            self._lock_file = _take_lock(path)
+        if self._lock_file is None and not self._is_shared:
+            self._lock_file = take_lock(path)
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -261,6 +264,27 @@ class Ledger:
             self._connection = None
 
 
+def hold(path: Path) -> int:
+    """Prepare the ledger and become the one process whose workers write to it.
+
+    Gives the descriptor of the lock, which ends with it.
+
+    Raises:
+        OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError: it can't be written.
+    """
+    _make_private(path)
+    lock = take_lock(path)
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+            connection.isolation_level = None
+            connection.execute("PRAGMA journal_mode = WAL")
+            migrate(connection)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
 def _make_private(path: Path) -> None:
     """Make the file and its folder such that only their owner may look."""
     folder = path.parent
@@ -274,7 +298,7 @@ def _make_private(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _take_lock(path: Path) -> int:
+def take_lock(path: Path) -> int:
     """Become the one process that writes to `path`; the lock ends with the process.
 
     Raises:
