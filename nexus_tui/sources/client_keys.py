@@ -26,6 +26,10 @@ class Used:
     tokens: int = 0
     rpm: int | None = None  # of the limit; None: there is none
     tpm: int | None = None
+    # The limits that hold: the strictest of the key's own and those of [limits].
+    rpm_limit: int | None = None
+    tpm_limit: int | None = None
+    parallel_limit: int | None = None
     under_way: int = 0
     spent_usd: float = 0.0  # this month
     reserved_usd: float = 0.0
@@ -153,6 +157,9 @@ def _read_used(value: JsonObject) -> Used:
         tokens=_count(value, "tokens_this_minute") or 0,
         rpm=_count(value, "rpm_used"),
         tpm=_count(value, "tpm_used"),
+        rpm_limit=_count(value, "rpm_limit"),
+        tpm_limit=_count(value, "tpm_limit"),
+        parallel_limit=_count(value, "parallel_limit"),
         under_way=_count(value, "under_way") or 0,
         spent_usd=_number(value, "spent_usd") or 0.0,
         reserved_usd=_number(value, "reserved_usd") or 0.0,

@@ -154,8 +154,9 @@ class KeyTable(SortableList):
         now = self._frames.current.now
         name: Line = ((escaped(key.name), "bright"),)
         if not key.is_created:
-            where = "set where Nexus is started; changed there"
-            return joined([name, ((where, "dim"),)], width), ()
+            where = "set where Nexus is started, and changed there"
+            told: list[Line] = [((part, "dim"),) for part in (where, *_limits(key))]
+            return joined([name, *told], width), ()
         limits = joined([name, *(((part, "dim"),) for part in _limits(key))], width)
         return limits, ((f" {clip('  '.join(_dates(key, now)), width - 2)}", "dim"),)
 
@@ -193,9 +194,9 @@ def _cell(key: ClientKey, column: str, now: float) -> Cell:
         case "now":
             return _now(key)
         case "rpm":
-            return _rate(used.requests, used.rpm, key.rpm)
+            return _rate(used.requests, used.rpm, used.rpm_limit)
         case "tpm":
-            return _rate(used.tokens, used.tpm, key.tpm)
+            return _rate(used.tokens, used.tpm, used.tpm_limit)
         case "budget":
             return _month(key)
         case "last":
@@ -211,7 +212,7 @@ def _cell(key: ClientKey, column: str, now: float) -> Cell:
 
 
 def _now(key: ClientKey) -> Cell:
-    under_way, most = key.used.under_way, key.parallel
+    under_way, most = key.used.under_way, key.used.parallel_limit
     if most is None:
         return (str(under_way) if under_way else NOTHING), "text" if under_way else "dim"
     return f"{under_way}/{most}", _style(under_way, most)
@@ -266,9 +267,9 @@ def _age(seconds: float) -> str:
 def _limits(key: ClientKey) -> list[str]:
     used = key.used
     told = [
-        None if key.rpm is None else f"{key.rpm:,} requests/min",
-        None if key.tpm is None else f"{key.tpm:,} tokens/min",
-        None if key.parallel is None else f"{key.parallel} at a time",
+        None if used.rpm_limit is None else f"{used.rpm_limit:,} requests/min",
+        None if used.tpm_limit is None else f"{used.tpm_limit:,} tokens/min",
+        None if used.parallel_limit is None else f"{used.parallel_limit} at a time",
         None if key.budget_usd is None else f"${key.budget_usd:g} a month",
         f"${used.reserved_usd:.4f} reserved" if used.reserved_usd else None,
         "restricted zone only" if key.zone == "restricted" else None,

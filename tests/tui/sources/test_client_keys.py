@@ -16,7 +16,12 @@ _TOLD = {
     "models": ["llama*"],
     "zone": "restricted",
     "created": "2026-11-30T10:00:00+00:00",
-    "used": {"under_way": 2, "rpm_used": 45, "last_used": "2026-11-30T11:00:00+00:00"},
+    "used": {
+        "under_way": 2,
+        "rpm_used": 45,
+        "rpm_limit": 60,
+        "last_used": "2026-11-30T11:00:00+00:00",
+    },
 }
 
 
