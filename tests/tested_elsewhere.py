@@ -49,6 +49,7 @@ ELSEWHERE = {
     "nexus_core/control/shared/switching.py": "replicas/test_switches.py",
     "nexus_core/control/shared/told.py": "replicas/test_shown.py",
     "nexus_core/control/own_requests.py": "control/test_replay.py",
+    "nexus_core/database/driver.py": "database/test_connection.py",
     "nexus_core/demo/simulated/answers.py": "demo/test_made_up.py",
     "nexus_core/demo/simulated/anthropic.py": "demo/test_simulated_anthropic.py",
     "nexus_core/demo/simulated/google.py": "demo/test_simulated_google.py",
@@ -159,6 +160,8 @@ ELSEWHERE = {
     "nexus_core/keys/live.py": "scenarios/test_keys.py",
     "nexus_core/keys/table.py": "keys/test_key.py",
     "nexus_core/keys/told.py": "scenarios/test_key_limits.py",
+    "nexus_core/money/ledger_reader.py": "money/shared/test_shared_ledger.py",
+    "nexus_core/money/shared/told.py": "money/test_reading.py",
     "nexus_core/observe/captured.py": "proxy/test_capture.py",
     "nexus_core/observe/events.py": "observe/test_event_json.py",
     "nexus_core/observe/operation_stats.py": "observe/test_stats.py",
@@ -305,5 +308,6 @@ ELSEWHERE = {
     "nexus_tui/widgets/session_list.py": "tui/test_sessions.py",
     "nexus_tui/widgets/welcome.py": "tui/test_newcomer.py",
     "nexus_tui/widgets/zone_backends.py": "tui/test_narrow.py",
+    "nexus_tui/widgets/records/zone_requests.py": "tui/test_narrow.py",
     "nexus_tui/widgets/zone_board.py": "tui/test_narrow.py",
 }

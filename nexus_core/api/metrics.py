@@ -37,6 +37,7 @@ from nexus_core.types import NANO, HealthStatus, Operation, RouteReason
 
 if TYPE_CHECKING:
     from nexus_core.control.shared.process import Shared
+    from nexus_core.money.shared.shared_ledger import SharedLedger
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -88,6 +89,8 @@ class GatewayCollector(Collector):
             "Requests missing from the ledger because of write errors.",
             self._gateway.cost_tracker.ledger.lost,
         )
+        if (shared := self._gateway.cost_tracker.shared) is not None:
+            yield from _outbox(shared, self._gateway.now())
         yield from _http(stats)
         yield from _operations(stats)
         yield from _totals(stats)
@@ -97,6 +100,25 @@ class GatewayCollector(Collector):
         yield from _states(snapshots)
         if self._gateway.shared is not None:
             yield from _fleet(self._gateway.shared)
+
+
+def _outbox(shared: SharedLedger, at: float) -> Iterator[Metric]:
+    waiting = shared.shipper.waiting
+    yield GaugeMetricFamily(
+        "nexus_ledger_rows_waiting",
+        "Rows in this node's file that PostgreSQL does not have yet.",
+        waiting.rows,
+    )
+    yield GaugeMetricFamily(
+        "nexus_ledger_waiting_seconds",
+        "Age of the row that waits longest for PostgreSQL; 0 if none does.",
+        0.0 if waiting.oldest is None else max(0.0, at - waiting.oldest),
+    )
+    yield CounterMetricFamily(
+        "nexus_ledger_rows_refused",
+        "Rows that PostgreSQL will not take; they stay in this node's file only.",
+        shared.shipper.refused,
+    )
 
 
 class CountsCollector(Collector):
