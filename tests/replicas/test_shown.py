@@ -89,7 +89,8 @@ async def test_a_replica_with_another_config_is_flagged_on_both(
         await two.ready()
 
         async def differs(replica: Replica, other: str) -> bool:
-            return (await replica.get("/health")).get("differs") == [other]
+            health: dict[str, Any] = await replica.get("/health")
+            return health.get("differs") == [other]
 
         await until(lambda: differs(one, "box-2"))
         await until(lambda: differs(two, "box-1"))
