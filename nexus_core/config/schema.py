@@ -1,6 +1,6 @@
 """Schema of nexus.toml: type, default and limits of every key; validation messages."""
 
-from __future__ import annotations
+# Annotations are values here: pydantic would compile each string again, 2 ms of every start.
 
 import re
 from pathlib import Path
@@ -22,6 +22,7 @@ from nexus_core.config.sections.base import (
     VariableName,
 )
 from nexus_core.config.sections.fleet import FleetConfig
+from nexus_core.config.sections.limits import LimitsConfig
 from nexus_core.config.tui import TuiConfig
 from nexus_core.types import API_NAMES, DialectName, PrivacyZone, is_object
 
@@ -93,6 +94,7 @@ ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 class ServerConfig(Section):
     host: Annotated[str, Field(pattern=HOST_PATTERN), AT_START] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535), AT_START] = 8000  # 0: any free port
+    workers: Annotated[int, Field(ge=1, le=64), AT_START] = 1  # processes that serve the port
     request_timeout_seconds: Seconds = 300  # the whole request
     connect_timeout_seconds: Seconds = 5
     # Of streams. None: as the backend's type has it; a backend's own counts before it.
@@ -174,6 +176,8 @@ class BudgetConfig(Section):
 class StorageConfig(Section):
     path: str | None = None  # None: the user's data directory; ":memory:" keeps nothing
     retention_days: Annotated[int, Field(ge=32)] | None = None  # more than a month; None: for ever
+    url_env: VariableName | None = None  # PostgreSQL, for the ledger and created keys of a fleet
+    url: str | None = Field(default=None, repr=False)  # read from the environment
 
 
 class PriceConfig(Section):
@@ -219,6 +223,7 @@ class Config(Section):
     routing: RoutingConfig = RoutingConfig()
     queue: Annotated[QueueConfig, AT_START] = QueueConfig()
     budget: BudgetConfig = BudgetConfig()
+    limits: LimitsConfig = LimitsConfig()
     storage: Annotated[StorageConfig, AT_START] = StorageConfig()
     fleet: Annotated[FleetConfig | None, AT_START] = None  # None: one process, nothing shared
     tui: TuiConfig = TuiConfig()
@@ -239,6 +244,7 @@ COMPUTED: frozenset[KeyPath] = frozenset(
         ("outdated",),
         ("auth", "api_keys"),
         ("auth", "admin_key"),
+        ("storage", "url"),
         ("backends", "api_key"),
         ("backends", "via"),
         ("fleet", "url"),
