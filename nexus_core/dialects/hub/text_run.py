@@ -59,7 +59,7 @@ class TextRun:
         self._cut_text: Callable[[bytes], bytes] = itemgetter(slice(len(before), -len(end)))
         self._tail = tail.translate(None, varying) + _NEXT_LINE
         self._varying = varying
-        self._tries = _TRIES
+        self._tries = _TRIES if tail.translate(None, varying) == tail else 0
         self._most = _ALL  # events to take at once
 
     @classmethod
