@@ -23,6 +23,7 @@ from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import Registry
 from nexus_core.keys.live import LiveKeys, keys_path
+from nexus_core.known_secrets import SECRETS
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.event_log import EventLog
@@ -38,11 +39,14 @@ from nexus_core.routing.scoring import Strategy
 from nexus_core.types import QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
+from nexus_core.worker import WorkerPlace
 
 if TYPE_CHECKING:
     from nexus_core.control.config_file import ConfigControl, Configurable
     from nexus_core.control.execute import Operator
     from nexus_core.control.explainer import Explainer
+    from nexus_core.control.keys import KeyControl
+    from nexus_core.control.shared.process import Shared
     from nexus_core.discovery.watch import Discoverable, Discovery
 
 _FOR_IMPORTS = 8  # descriptors
@@ -64,6 +68,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     discover: Callable[[Discoverable, UpstreamEngine], Discovery] | None = None  # None: no search
     # How its configuration is read again and written; None: it is in no file.
     files: Callable[[Configurable, Discovery | None], ConfigControl] | None = None
+    worker: WorkerPlace | None = None  # None: it serves its port alone
 
 
 _DEFAULT = GatewayOptions()
@@ -82,7 +87,10 @@ class Gateway:
         options: GatewayOptions = _DEFAULT,
     ) -> None:
         self.is_demo = options.is_demo
+        self.worker = options.worker
+        SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
+        self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
         self.stats = Stats()
         self.windows = Marks(self.stats, clock)
         self.recent = RecentRequests()
@@ -96,12 +104,18 @@ class Gateway:
         self.engine = engine or create_engine(config.server.upstream)
         self.fleet = Fleet(config, self.engine, self.registry)
         self.health = self.fleet.health
-        self.cost_tracker = CostTracker(config, now, is_read_only=options.is_read_only)
+        self.cost_tracker = CostTracker(
+            config,
+            now,
+            is_read_only=options.is_read_only,
+            is_shared=options.worker is not None,
+        )
         self.keys = LiveKeys(
             None if options.is_read_only else keys_path(config),
             now,
             time.monotonic_ns if clock is time.monotonic else lambda: int(clock() * 1e9),
             self.cost_tracker.limit_created,
+            environment=[key.name for key in config.auth.api_keys],
             is_optional=options.is_demo,
         )
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
@@ -119,12 +133,21 @@ class Gateway:
         self.captures = Captures()
         self.actions = Actions(self.bus, now, self.cost_tracker.keep_action)
         self.live = live = LiveConfig(config, parts, self.fleet, self.forwarder)
+        self._limit_keys(config)
+        live.on_reload.append(self._limit_keys)
         self.discovery = options.discover(live, self.engine) if options.discover else None
         self._files = options.files
         self._parts = parts
         self._own = OwnRequests(live, self.forwarder, self.captures)
         self._operator: Operator | None = None
+        self._key_control: KeyControl | None = None
         self._explainer: Explainer | None = None
+        self.shared: Shared | None = None  # None: nothing is shared with other processes
+        if config.fleet is not None and not options.is_read_only:
+            from nexus_core.control.shared.process import Shared
+
+            number = None if options.worker is None else options.worker.number
+            self.shared = Shared(live, self.forwarder, lambda: self.operator, number)
 
     @property
     def config(self) -> Config:
@@ -135,6 +158,9 @@ class Gateway:
     def unsaved(self) -> tuple[Unsaved, ...]:
         """What differs from the configuration file until restart."""
         return self.live.unsaved
+
+    def _limit_keys(self, config: Config) -> None:
+        self.keys.limit(config.limits)
 
     @property
     def operator(self) -> Operator:
@@ -152,7 +178,32 @@ class Gateway:
                 files,
                 self.actions,
             )
+            if self.shared is not None:
+                self._operator.spread = self.shared.spread
         return self._operator
+
+    @property
+    def key_control(self) -> KeyControl:
+        """Who carries out operators' commands on client keys; made when first asked for."""
+        if self._key_control is None:
+            from nexus_core.control.key_use import KeyUse
+            from nexus_core.control.keys import KeyControl
+
+            use = KeyUse(
+                self.recent,
+                lambda: self.forwarder.in_flight_by_client,
+                self.cost_tracker.last_use,
+                self.now,
+            )
+            self._key_control = KeyControl(
+                self.keys,
+                self.actions,
+                use,
+                lambda: self.cost_tracker.budget,
+                self.now,
+                lambda: tuple(key.name for key in self.config.auth.api_keys),
+            )
+        return self._key_control
 
     @property
     def explainer(self) -> Explainer:
@@ -160,7 +211,9 @@ class Gateway:
         if self._explainer is None:
             from nexus_core.control.explainer import Explainer
 
-            self._explainer = Explainer(self.live, self._parts, self.forwarder.contexts)
+            self._explainer = Explainer(
+                self.live, self._parts, self.forwarder.contexts, self.keys.named
+            )
         return self._explainer
 
     @asynccontextmanager
@@ -176,6 +229,8 @@ class Gateway:
                     tasks.create_task(self.keys.run(), name="client-keys"),
                     tasks.create_task(_import_for_people(), name="late-imports"),
                 ]
+                if self.shared is not None:
+                    watching.append(tasks.create_task(self.shared.run(), name="fleet-link"))
                 if self.discovery is not None:
                     watching.append(tasks.create_task(self.discovery.run(), name="discovery"))
                 try:

@@ -7,28 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nexus_core import __version__
-from nexus_tui.commands import (
-    attach,
-    backends,
-    check,
-    completion,
-    costs,
-    explain,
-    init,
-    logs,
-    request,
-    requests,
-    status,
-)
 from nexus_tui.commands.base.subcommands import MainParser, SubcommandParser
 from nexus_tui.commands.base.target import load
-from nexus_tui.commands.keys import command as keys
-from nexus_tui.commands.run import command as run_program
 from nexus_tui.process.address import why_not_bound
 from nexus_tui.process.console.charset import (
     ASCII_VARIABLE,
@@ -55,16 +41,11 @@ _INSTEAD = {
     "in the background": "; nexus attach shows the dashboard",
 }
 
-_COMMANDS = (
-    *(attach, run_program, explain, status, backends, requests, request, costs, logs, keys),
-    *(check, init),
-)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
     try:
-        options = _parser().parse_args(arguments)
+        options = _options(arguments)
         environ: Mapping[str, str] = os.environ
         if options.ascii:
             environ = {**environ, ASCII_VARIABLE: "true"}
@@ -81,8 +62,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         give_up_on_closed_streams()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = MainParser(
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for; a start that names no command comes by without importing them."""
+    with suppress(_MoreIsAskedError):
+        return _parser(_StartParser).parse_args(arguments)
+    parser = _parser(MainParser)
+    _add_commands(parser)
+    return parser.parse_args(arguments)
+
+
+class _MoreIsAskedError(Exception):
+    """The words have more than the options of a start, or a fault."""
+
+
+class _StartParser(argparse.ArgumentParser):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, add_help=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise _MoreIsAskedError(message)
+
+
+_AnyParser = TypeVar("_AnyParser", MainParser, _StartParser)
+
+
+def _parser(kind: type[_AnyParser]) -> _AnyParser:
+    """The parser of `nexus` without its commands."""
+    parser = kind(
         prog="nexus",
         description="One endpoint for local inference servers and cloud APIs, for clients of "
         "OpenAI, Anthropic, Google and Ollama.",
@@ -108,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", help="address to listen on (default 127.0.0.1)")
     add("--port", type=_port, help="port to listen on (default 8000; 0: any free port)")
     add(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="with --no-ui: processes that serve the port together (default 1)",
+    )
+    add(
         "--log-level",
         type=str.lower,
         metavar="L",
@@ -116,25 +128,53 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-format", type=str.lower, metavar="F", help="log format: pretty (default) or json")
     add("--ascii", action="store_true", help="ASCII characters only (default: by the locale)")
     add("--version", action="version", version=f"nexus {__version__}")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, command=None)
+    return parser
+
+
+def _add_commands(parser: MainParser) -> None:
+    from nexus_tui.commands import (
+        attach,
+        backends,
+        check,
+        completion,
+        costs,
+        explain,
+        init,
+        logs,
+        request,
+        requests,
+        status,
+    )
+    from nexus_tui.commands.keys import command as keys
+    from nexus_tui.commands.run import command as run_program
+
     parser.programs = run_program.NAMES
     commands = parser.add_subparsers(
         dest="command", title="commands", metavar="COMMAND", parser_class=SubcommandParser
     )
-    for command in _COMMANDS:
+    for command in (
+        *(attach, run_program, explain, status, backends, requests, request, costs, logs, keys),
+        *(check, init),
+    ):
         command.add_command(commands, _port)
     completion.add_command(commands, parser)
     for command_parser in commands.choices.values():
         command_parser.add_argument(
             "--ascii", action="store_true", default=argparse.SUPPRESS, help="ASCII characters only"
         )
-    return parser
 
 
 def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= 65535:
         return int(text)
     raise argparse.ArgumentTypeError("not a port between 0 and 65535")
+
+
+def _workers(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 3 and 1 <= int(text) <= 64:
+        return int(text)
+    raise argparse.ArgumentTypeError("not a number between 1 and 64")
 
 
 def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -144,7 +184,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_core.errors import ConfigError
 
     problems: list[str] = []
-    launch = _launch(options, environ, problems)
+    launch = launch_of(options, environ, problems)
     try:
         config = _config(options, environ)
     except ConfigError as error:
@@ -154,6 +194,12 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         for problem in problems:
             say(problem, prefix="")
         return BAD_CONFIG
+    if config.server.workers > 1:
+        from nexus_tui.process.workers.command import why_not
+
+        if (fault := why_not(launch, config)) is not None:
+            say(fault)
+            return BAD_CONFIG
     if not options.no_ui and (why := why_headless(environ)) is not None:
         say(f"{why}, running headless{_INSTEAD.get(why, '')}")
     from nexus_core.api.listen.server import bind
@@ -165,10 +211,17 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except OSError as error:
         say(why_not_bound(error, config.server.host, config.server.port))
         return BAD_CONFIG
-    return serve(launch, config, listener)
+    if config.server.workers == 1:
+        return serve(launch, config, listener)
+    from nexus_tui.process.workers.command import serve_workers
+
+    return serve_workers(launch, config, listener, options)
 
 
-def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: list[str]) -> Launch:
+def launch_of(
+    options: argparse.Namespace, environ: Mapping[str, str], problems: list[str]
+) -> Launch:
+    """The launch options; what is wrong with them is appended to the problems."""
     from nexus_tui.process.logs.log_handlers import FORMATS
     from nexus_tui.view.log_levels import LEVELS
 
@@ -206,7 +259,8 @@ def _config(
         # looks of the dashboard.
         from nexus_tui.process.demo_look import with_own_look
 
-        config = load_config(None, environ, Overrides(options.host, options.port))
+        overrides = Overrides(options.host, options.port, options.workers)
+        config = load_config(None, environ, overrides)
         config = with_own_look(config, environ, Path.cwd())
     require_known_keys(config)
     return config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -27,18 +27,23 @@ from nexus_core.observe.stats import Stats
 from nexus_core.observe.windows.window import MOVING, Window
 from nexus_core.types import NANO
 
+if TYPE_CHECKING:
+    from nexus_core.keys.held import HeldKey
+
 
 def create_router(gateway: Gateway) -> APIRouter:
     """Routes of the status endpoints."""
     router = APIRouter(tags=["status"])
 
     @router.get("/health")
-    async def health(request: Request) -> dict[str, Any]:
+    async def health(request: Request, response: Response) -> dict[str, Any]:
         """Readiness; needs no key.
 
-        Version and process id are only included in answers to this machine.
+        Version and process id are only included in answers to this machine. 503 while it drains:
+        requests are still taken, but it is about to stop.
         """
-        return read_health(gateway, request.scope)
+        response.status_code, health = read_health(gateway, request.scope)
+        return health
 
     @router.get("/v1/models")
     async def models(request: Request) -> Response:
@@ -97,20 +102,39 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "uptime_seconds": round(gateway.now() - gateway.started_at, 3),
         "in_flight": stats.in_flight,
         "queued": gateway.queued,
-        **_numbers(stats, is_known=is_known),
+        **numbers_as_json(stats, is_known=is_known),
         "budget": _budget(gateway),
         "ledger": {
             "is_read": is_known,
             "problem": gateway.cost_tracker.ledger.problem,
             "lost": gateway.cost_tracker.ledger.lost,
+            **_outbox(gateway),
         },
         "backends": {
             snapshot.name: _state(snapshot, gateway.registry.clock())
-            | _backend(stats.backends.get(snapshot.name, BackendStats()), is_known=is_known)
+            | backend_as_json(stats.backends.get(snapshot.name, BackendStats()), is_known=is_known)
             for snapshot in gateway.registry.snapshots()
         },
+        "keys": {key.name: _key(gateway, key) for key in gateway.keys.metered},
         "windows": {window.value: _window(gateway, window) for window in MOVING},
     }
+
+
+def _outbox(gateway: Gateway) -> dict[str, Any]:
+    shared = gateway.cost_tracker.shared
+    if shared is None:
+        return {}
+    from nexus_core.money.shared.told import outbox_as_json
+
+    return {"outbox": outbox_as_json(shared, gateway.now(), is_private=True)}
+
+
+def _key(gateway: Gateway, key: HeldKey) -> dict[str, Any]:
+    """Limits of a client key, and what is used of them now."""
+    from nexus_core.keys.told import use_as_json
+
+    spent = gateway.cost_tracker.budget.account(key.name, gateway.now())
+    return use_as_json(key.meter, key.clock(), spent)
 
 
 def _window(gateway: Gateway, window: Window) -> dict[str, Any]:
@@ -118,9 +142,9 @@ def _window(gateway: Gateway, window: Window) -> dict[str, Any]:
     stats, is_known = gateway.windows.of(window), gateway.cost_tracker.is_read
     return {
         "seconds": round(gateway.windows.seconds(window), 3),
-        **_numbers(stats, is_known=is_known),
+        **numbers_as_json(stats, is_known=is_known),
         "backends": {
-            snapshot.name: _backend(numbers, is_known=is_known)
+            snapshot.name: backend_as_json(numbers, is_known=is_known)
             for snapshot in gateway.registry.snapshots()
             if (numbers := stats.backends.get(snapshot.name)) is not None
             and (numbers.attempts or numbers.answers)
@@ -128,7 +152,7 @@ def _window(gateway: Gateway, window: Window) -> dict[str, Any]:
     }
 
 
-def _numbers(stats: Stats, *, is_known: bool) -> dict[str, Any]:
+def numbers_as_json(stats: Stats, *, is_known: bool) -> dict[str, Any]:
     """What the numbers mean is said in docs/numbers.md."""
     return {
         "requests": stats.requests,
@@ -170,7 +194,7 @@ def _state(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
     }
 
 
-def _backend(numbers: BackendStats, *, is_known: bool) -> dict[str, Any]:
+def backend_as_json(numbers: BackendStats, *, is_known: bool) -> dict[str, Any]:
     return {
         "attempts": numbers.attempts,
         "answers": numbers.answers,

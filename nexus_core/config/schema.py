@@ -1,48 +1,32 @@
 """Schema of nexus.toml: type, default and limits of every key; validation messages."""
 
-from __future__ import annotations
+# Annotations are values here: pydantic would compile each string again, 2 ms of every start.
 
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-)
+from pydantic import AfterValidator, BeforeValidator, Field
 from typing_extensions import TypeIs
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.outbound_proxy import OutboundProxy, check_written
+from nexus_core.config.sections.base import (
+    AT_START,
+    HOST_PATTERN,
+    NAME_PATTERN,
+    Name,
+    Seconds,
+    Section,
+    VariableName,
+)
+from nexus_core.config.sections.fleet import FleetConfig
+from nexus_core.config.sections.limits import LimitsConfig
 from nexus_core.config.tui import TuiConfig
 from nexus_core.types import API_NAMES, DialectName, PrivacyZone, is_object
 
 KeyPath = tuple[str | int, ...]  # ("backends", 1, "zone")
-
-# A vendor's prefix, or a long run of small letters and digits. It errs on the side of hiding:
-# all it decides is whether a message repeats what the file says.
-_KEY_LIKE = re.compile(
-    r"(?:^|[^A-Za-z])(?:AIza|(?:sk|pk|rk|gsk|xai|hf|ghp|pat|Bearer)[-_ ])[A-Za-z0-9]"
-    r"|(?=[A-Za-z-]*\d)(?=[A-Z0-9-]*[a-z])[A-Za-z0-9-]{24,}"
-)
-
-
-def may_be_a_key(text: str) -> bool:
-    """Whether `text` looks like a secret that messages must not repeat."""
-    return _KEY_LIKE.search(text) is not None
-
-
-def _variable_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) or may_be_a_key(name):
-        raise ValueError(
-            "is not the name of an environment variable (letters, digits and _); "
-            "keys must not be in the file"
-        )
-    return name
 
 
 def _base_url(url: str) -> str:
@@ -98,46 +82,19 @@ def _api_name(name: str) -> str:
     return name
 
 
-HOST_PATTERN = r"^\S+$"
-NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
-
-Seconds = Annotated[float, Field(gt=0)]
 Tier = Annotated[int, Field(ge=0, le=4)]
 Priority = Annotated[int, Field(ge=-1000, le=1000)]
-Name = Annotated[str, Field(min_length=1)]
 Usd = Annotated[float, Field(ge=0)]
-VariableName = Annotated[str, AfterValidator(_variable_name)]
 BaseUrlText = Annotated[str, AfterValidator(_base_url)]
 ProxyText = Annotated[str, AfterValidator(check_written)]
 ApiName = Annotated[str, AfterValidator(_api_name)]
 ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 
 
-class AtStart:
-    """Mark of a key or table whose change takes effect after a restart; all others are live."""
-
-
-AT_START = AtStart()
-
-
-class Section(BaseModel):
-    """Base of config tables: unknown keys and wrong types are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-def at_start(section: type[Section]) -> tuple[str, ...]:
-    """Names of a table's keys that are read at the start only."""
-    return tuple(
-        name
-        for name, field in section.model_fields.items()
-        if any(isinstance(mark, AtStart) for mark in field.metadata)
-    )
-
-
 class ServerConfig(Section):
     host: Annotated[str, Field(pattern=HOST_PATTERN), AT_START] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535), AT_START] = 8000  # 0: any free port
+    workers: Annotated[int, Field(ge=1, le=64), AT_START] = 1  # processes that serve the port
     request_timeout_seconds: Seconds = 300  # the whole request
     connect_timeout_seconds: Seconds = 5
     # Of streams. None: as the backend's type has it; a backend's own counts before it.
@@ -148,6 +105,7 @@ class ServerConfig(Section):
     max_connections: Annotated[Annotated[int, Field(ge=1)] | None, AT_START] = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_response_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    drain_seconds: Annotated[float, Field(ge=0), AT_START] = 0  # /health is 503, all is served on
     shutdown_grace_seconds: Annotated[float, Field(ge=0), AT_START] = 10
     upstream: Annotated[Literal["http1", "httpx"], AT_START] = "http1"
 
@@ -192,8 +150,8 @@ class RoutingConfig(Section):
     max_retries: Annotated[int, Field(ge=0)] = 2
     unsupported_params: Literal["drop", "reject"] = "drop"
     weights: WeightsConfig = WeightsConfig()
-    aliases: dict[Name, Name] = {}  # see nexus_core/aliases.py
-    fallbacks: dict[Name, tuple[Name, ...]] = {}
+    aliases: dict[Name, Name] = Field(default={})  # see nexus_core/aliases.py
+    fallbacks: dict[Name, tuple[Name, ...]] = Field(default={})
     policies: tuple[PolicyConfig, ...] = ()
 
 
@@ -212,12 +170,14 @@ class BudgetConfig(Section):
     soft_limit_percent: Annotated[float, Field(gt=0, le=100)] = 75
     hard_limit_action: Literal["warn", "block_cloud", "block_all"] = "block_cloud"
     unpriced: Literal["allow", "block"] = "allow"  # cloud models whose cost no limit can hold
-    keys: dict[Name, KeyBudgetConfig] = {}  # by the name of the client key
+    keys: dict[Name, KeyBudgetConfig] = Field(default={})  # by the name of the client key
 
 
 class StorageConfig(Section):
     path: str | None = None  # None: the user's data directory; ":memory:" keeps nothing
     retention_days: Annotated[int, Field(ge=32)] | None = None  # more than a month; None: for ever
+    url_env: VariableName | None = None  # PostgreSQL, for the ledger and created keys of a fleet
+    url: str | None = Field(default=None, repr=False)  # read from the environment
 
 
 class PriceConfig(Section):
@@ -263,10 +223,12 @@ class Config(Section):
     routing: RoutingConfig = RoutingConfig()
     queue: Annotated[QueueConfig, AT_START] = QueueConfig()
     budget: BudgetConfig = BudgetConfig()
+    limits: LimitsConfig = LimitsConfig()
     storage: Annotated[StorageConfig, AT_START] = StorageConfig()
+    fleet: Annotated[FleetConfig | None, AT_START] = None  # None: one process, nothing shared
     tui: TuiConfig = TuiConfig()
     backends: tuple[BackendConfig, ...] = ()
-    pricing: dict[str, dict[str, PriceConfig]] = {}
+    pricing: dict[str, dict[str, PriceConfig]] = Field(default={})
     path: Path | None = None  # the file it came from
     unusable: tuple[UnusableBackend, ...] = ()
     notes: tuple[str, ...] = ()  # for people: what was passed over in the environment
@@ -282,7 +244,9 @@ COMPUTED: frozenset[KeyPath] = frozenset(
         ("outdated",),
         ("auth", "api_keys"),
         ("auth", "admin_key"),
+        ("storage", "url"),
         ("backends", "api_key"),
         ("backends", "via"),
+        ("fleet", "url"),
     }
 )

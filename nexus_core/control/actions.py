@@ -6,6 +6,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from itertools import islice
 from typing import NamedTuple, assert_never
 
@@ -24,6 +25,7 @@ from nexus_core.control.commands import (
     SwitchBackend,
     SwitchZone,
 )
+from nexus_core.known_secrets import SECRETS
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import OperatorActed
 from nexus_core.types import Actor
@@ -33,6 +35,9 @@ log = logging.getLogger(__name__)
 CAPACITY = 200  # kept in memory; the ledger keeps all of them
 _DASHBOARD = re.compile(r"nexus-dashboard/\S+ \(session ([0-9a-f]{8,32})\)")
 _LONGEST = 500  # characters of an effect or an error
+
+# Of the running task: another worker of the same port has on record what is done here.
+is_echo: ContextVar[bool] = ContextVar("is_echo", default=False)
 
 
 class Deed(NamedTuple):
@@ -66,9 +71,21 @@ class Actions:
         return list(islice(reversed(self._newest), limit))
 
     def note(
-        self, by: Actor, deed: Deed, *, effect: str | None = None, error: str | None = None
+        self,
+        by: Actor,
+        deed: Deed,
+        *,
+        effect: str | None = None,
+        error: str | None = None,
+        is_kept: bool = True,
     ) -> None:
-        """Keep, log and tell what an operator did, or why it failed."""
+        """Keep, log and tell what an operator did, or why it failed.
+
+        Args:
+            is_kept: whether it outlives this process; not where another one keeps it.
+        """
+        if is_echo.get():
+            return
         acted = OperatorActed(
             at=self._now(),
             by=by,
@@ -79,7 +96,8 @@ class Actions:
             error=None if error is None else _in_one_line(error),
         )
         self._newest.append(acted)
-        self._keep(acted)
+        if is_kept:
+            self._keep(acted)
         self._bus.publish(acted)
         fields = {
             "action": acted.action,
@@ -142,5 +160,7 @@ def deed_of(command: Command) -> Deed:
 
 
 def _in_one_line(text: str) -> str:
-    line = "; ".join(part.strip() for part in text.splitlines() if part.strip())
+    """Without secrets: an operator may have called a key by its own."""
+    told = SECRETS.cut_text(text)
+    line = "; ".join(part.strip() for part in told.splitlines() if part.strip())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

@@ -11,6 +11,7 @@ from nexus_core.config.changes import Change
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.control.unsaved import Unsaved, unsaved, with_saved
 from nexus_core.fleet.lifecycle import Fleet
+from nexus_core.known_secrets import SECRETS
 from nexus_core.observe.events import ConfigReloaded, OperatorActed
 from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
@@ -35,6 +36,7 @@ class LiveConfig:
         self._parts = parts
         self._fleet = fleet
         self._forwarder = forwarder
+        self.on_reload: list[Callable[[Config], None]] = []  # told of what is in force now
         # What differs from the file, and the configuration and backends that this was found from.
         self._unsaved: tuple[tuple[object, object], tuple[Unsaved, ...]] | None = None
         self._has_grown = asyncio.Event()  # there may be backends of another type
@@ -61,6 +63,7 @@ class LiveConfig:
         Raises:
             ValueError: the name is taken.
         """
+        SECRETS.learn(None, (backend,))
         self._fleet.add(backend, found)
         self._has_grown.set()
 
@@ -107,6 +110,7 @@ class LiveConfig:
         the plan names them.
         """
         plan, parts = self.plan_reload(config), self._parts
+        SECRETS.learn(plan.config.auth, plan.config.backends)
         with self.registry.together():
             self.clear_cooldowns()
             self._fleet.apply(plan.config, self.config, plan.fleet)
@@ -114,6 +118,8 @@ class LiveConfig:
             parts.strategy.configure(plan.config.routing)
             self._forwarder.configure(plan.config.server, plan.config.routing)
             parts.cost_tracker.configure(plan.config)
+            for tell in self.on_reload:
+                tell(plan.config)
         self.bus.publish(ConfigReloaded(at=self.now(), lines=plan.lines))
         self._has_grown.set()
         log.info("config reloaded from %s", config.path)

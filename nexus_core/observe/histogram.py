@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import log2
+from operator import add
 from typing import Any
 
 from nexus_core.types import is_object
@@ -25,6 +26,20 @@ class HistogramMark:
     first: int
     counts: array[int]
     sum_ms: float
+
+    @classmethod
+    def sum_of(cls, marks: Iterable[HistogramMark]) -> HistogramMark:
+        """What several histograms held together."""
+        filled = [mark for mark in marks if mark.counts]
+        if not filled:
+            return cls(0, array("Q"), 0.0)
+        first = min(mark.first for mark in filled)
+        end = max(mark.first + len(mark.counts) for mark in filled)
+        counts = array("Q", bytes(8 * (end - first)))
+        for mark in filled:
+            for index, count in enumerate(mark.counts, mark.first - first):
+                counts[index] += count
+        return cls(first, counts, sum(mark.sum_ms for mark in filled))
 
 
 class Histogram:
@@ -92,6 +107,17 @@ class Histogram:
         return {"buckets": _filled(self._counts), "sum_ms": self.sum_ms}
 
     @classmethod
+    def sum_of(cls, histograms: Iterable[Histogram]) -> Histogram:
+        """What several of them hold together; another one, which counts on by itself."""
+        together = cls()
+        for one in histograms:
+            if one.count:
+                together._counts = [*map(add, together._counts, one._counts)]
+                together.count += one.count
+                together.sum_ms += one.sum_ms
+        return together
+
+    @classmethod
     def read(cls, value: Mapping[str, Any]) -> Histogram:
         """The same again.
 
@@ -136,6 +162,16 @@ class TokenHistogram:
     def as_json(self) -> dict[str, Any]:
         """The buckets that are not empty, and the sum."""
         return {"buckets": _filled(self._counts), "sum": self.sum}
+
+    @classmethod
+    def sum_of(cls, histograms: Iterable[TokenHistogram]) -> TokenHistogram:
+        """What several of them hold together; another one, which counts on by itself."""
+        together = cls()
+        for one in histograms:
+            together._counts = [*map(add, together._counts, one._counts)]
+            together.count += one.count
+            together.sum += one.sum
+        return together
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> TokenHistogram:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from nexus_core import descriptors
+from nexus_core.aliases import resolve_aliases
 from nexus_core.config.schema import RoutingConfig, ServerConfig
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
@@ -15,13 +17,14 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import shortlist
 from nexus_core.proxy.attempt import Attempt, FailedAttempt, ProxyParts, deliver
 from nexus_core.proxy.blame import Blame
+from nexus_core.proxy.closed_zone import ClosedZone
 from nexus_core.proxy.deadlines import Deadlines, Sweeper
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
-from nexus_core.proxy.reply import ProxyRequest, Reply
+from nexus_core.proxy.reply import Permit, ProxyRequest, Reply
 from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.plan_table import PlanTable
@@ -54,11 +57,19 @@ class Forwarder:
         self._is_ending = False
         self._idle = asyncio.Event()
         self._idle.set()
+        # Set where processes share: who waits for the open zone, and for the first word of all.
+        self.closed_zone: ClosedZone | None = None
+        self.first_word: Callable[[], Awaitable[object]] | None = None
 
     @property
     def in_flight(self) -> int:
         """Number of requests in flight."""
         return len(self._running)
+
+    @property
+    def in_flight_by_client(self) -> Counter[str | None]:
+        """The same, by the name of the client key."""
+        return Counter(flight.progress.request.client for flight in self._running)
 
     def configure(self, server: ServerConfig, routing: RoutingConfig) -> None:
         """Use these settings from the next request on."""
@@ -169,14 +180,20 @@ class Forwarder:
         has_no_prices = tracker.prices.packaged is None and self._registry.has_cloud
         if has_no_prices or not tracker.opened.is_set():
             await self._wait_for_spending(progress)
+        if self.first_word is not None:
+            await self.first_word()
+            self.first_word = None
         try:
             number, most = 1, self._routing.max_retries + 1
             while (decision := await self._decide(progress, tried)).first is not None:
                 failed = await Attempt(self._parts, flight, decision, number).run()
                 if failed is None:
                     return
-                tried = {**tried, failed.route.backend.name: failed.failure.why}
-                if last is None or failed.failure.kind is not FailureKind.NOT_SENT:
+                kind, backend = failed.failure.kind, failed.route.backend
+                if kind is FailureKind.NOT_SENT and self._is_cut_off(backend):
+                    continue  # the next decision waits for it, or goes elsewhere
+                tried = {**tried, backend.name: failed.failure.why}
+                if last is None or kind is not FailureKind.NOT_SENT:
                     last = failed
                 if number == most:
                     break
@@ -185,7 +202,7 @@ class Forwarder:
             if flight.blame.unsettled:
                 flight.blame.settle()
         if last is None:
-            raise await self._refusal(decision)
+            raise await self._refusal(decision, progress.request.permit)
         progress.fell_back_to(last.route)
         await self._pass_failure_on(flight, last.failure)
 
@@ -227,6 +244,8 @@ class Forwarder:
         if decision.first is None and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, progress, tried)
             has_waited = True
+        elif decision.first is None and self.closed_zone is not None:
+            decision = await self.closed_zone.wait(decision, lambda: self._take(progress, tried))
         progress.decided(decision, time.monotonic() - started)
         first = decision.first
         if first is not None and has_waited and not self._may_go_to(first, progress):
@@ -234,6 +253,9 @@ class Forwarder:
             self._registry.release(first.backend.name, first.half_open_model)
             return await self._decide(progress, tried)
         return decision
+
+    def _is_cut_off(self, backend: BackendSnapshot) -> bool:
+        return self._registry.zones.is_cut_off and backend.zone is PrivacyZone.OPEN
 
     def _may_go_to(self, choice: Choice, progress: RequestProgress) -> bool:
         rule = self._cost_tracker.rule(progress.request.client)
@@ -272,9 +294,12 @@ class Forwarder:
         request = progress.request
         return self._plans.decide(request.need, progress.demand, request.client, tried)
 
-    async def _refusal(self, decision: RouteDecision) -> NexusError:
+    async def _refusal(self, decision: RouteDecision, permit: Permit | None) -> NexusError:
         """The error of a request that no backend can serve; similar names are searched in steps."""
-        known = KnownNames(decision.context)
+        known: Iterable[str] = KnownNames(decision.context)
+        if permit is not None:
+            may_ask, aliases = permit.may_ask, self._routing.aliases
+            known = (name for name in known if may_ask(resolve_aliases(name, aliases)))
         near = await shortlist(asked_name(decision), known) if is_unknown(decision) else ()
         return refuse(decision, near)
 

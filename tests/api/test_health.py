@@ -32,3 +32,13 @@ async def test_version_and_process_are_told_only_on_this_machine(
         **told,
         "backends": {"usable": 0, "total": 0},
     }
+
+
+async def test_a_balancer_is_told_of_the_end_before_it_comes() -> None:
+    gateway = Gateway(KEYED)
+    gateway.is_draining = True
+    transport = httpx.ASGITransport(FrontDoor(gateway), client=("10.0.0.9", 5))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        answer = await client.get("/health")
+
+    assert (answer.status_code, answer.json()["status"]) == (503, "draining")

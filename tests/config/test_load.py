@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nexus_core.config.load import find_config, load_config
-from nexus_core.config.schema import may_be_a_key
+from nexus_core.config.sections.base import may_be_a_key
 from nexus_core.errors import ConfigError
 from tests.config.test_schema import BACKEND, CLOUD, problems, write
 
@@ -50,9 +50,10 @@ def test_a_named_file_that_is_missing_is_a_problem(
 ONE_PROBLEM = [
     ("[server]\nprot = 1", '2: server.prot: unknown key; did you mean "port"?'),
     ("[bugdet]\nx = 1", '1: bugdet: unknown key; did you mean "budget"?'),
-    ("[storage]\nzzz = 1", "2: storage.zzz: unknown key; allowed here: path, retention_days"),
+    ("[storage]\nzzz = 1",
+     "2: storage.zzz: unknown key; allowed here: path, retention_days, url_env"),
     ("warnings = []", "1: warnings: unknown key; allowed here: server, auth, health_check, "
-     "routing, queue, budget, storage, tui, backends, pricing"),
+     "routing, queue, budget, limits, storage, fleet, tui, backends, pricing"),
     ("[server]\nport = 70000", "2: server.port: 70000 is not between 0 and 65535"),
     ('[server]\nport = "1"', "2: server.port: must be a whole number, not a string"),
     ("[server]\nport = true", "2: server.port: must be a whole number, not true or false"),
@@ -95,9 +96,9 @@ ONE_PROBLEM = [
     ('[pricing.openai]\n"gpt 4" = { input_per_1k = -1, output_per_1k = 1 }',
      '2: pricing.openai."gpt 4".input_per_1k: -1 is not 0 or more'),
     ('[server]\n"a\\u001b\\nb" = 1', "2: server.\"a\\x1b\\nb\": unknown key; allowed here: host, "
-     "port, request_timeout_seconds, connect_timeout_seconds, first_byte_timeout_seconds, "
+     "port, workers, request_timeout_seconds, connect_timeout_seconds, first_byte_timeout_seconds, "
      "idle_timeout_seconds, ping_seconds, max_connections, max_body_bytes, max_response_bytes, "
-     "shutdown_grace_seconds, upstream"),
+     "drain_seconds, shutdown_grace_seconds, upstream"),
 ]  # fmt: skip
 
 

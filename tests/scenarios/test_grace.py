@@ -13,8 +13,8 @@ import httpx
 from nexus_core.api.listen.server import bind, serve
 from nexus_core.config.schema import Config, HealthCheckConfig, ServerConfig, StorageConfig
 from nexus_core.gateway import Gateway
-from tests.contract.bodies import DONE, FIRST, HELLO, chat
-from tests.contract.scripted_upstream import ScriptedUpstream, hang, streams
+from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, chat
+from tests.contract.scripted_upstream import ScriptedUpstream, answers, hang, streams
 from tests.scenarios.nexus import CHAT, backend, upstreams
 from tests.waiting import pass_time, settled
 
@@ -30,11 +30,12 @@ _POST = (
 @asynccontextmanager
 async def stoppable(
     upstream: ScriptedUpstream,
+    drain_seconds: float = 0,
 ) -> AsyncIterator[tuple[httpx.AsyncClient, asyncio.Event]]:
     """A client of a Nexus that ends once the event is set; after the block it has ended."""
     config = Config(
         backends=(backend("one", upstream.url),),
-        server=ServerConfig(shutdown_grace_seconds=GRACE_SECONDS),
+        server=ServerConfig(drain_seconds=drain_seconds, shutdown_grace_seconds=GRACE_SECONDS),
         health_check=HealthCheckConfig(enabled=False),
         storage=StorageConfig(path=":memory:"),
     )
@@ -92,3 +93,17 @@ async def test_an_idle_connection_is_closed_before_anything_is_refused_on_it() -
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
         writer.close()
+
+
+async def test_a_draining_server_takes_requests_while_its_health_sends_balancers_elsewhere() -> (
+    None
+):
+    async with upstreams(answers(ANSWER)) as (up,), stoppable(up, drain_seconds=5) as (http, stop):
+        before = await http.get("/health")
+        stop.set()
+        await settled()
+        draining, served = await http.get("/health"), await http.post(CHAT, json=chat("m"))
+        pass_time(5)
+
+    assert (before.status_code, draining.status_code, served.status_code) == (200, 503, 200)
+    assert draining.json()["status"] == "draining"

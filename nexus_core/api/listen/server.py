@@ -12,11 +12,17 @@ from typing import Any
 import uvicorn
 
 from nexus_core.api.app import FrontDoor
-from nexus_core.api.asgi.messages import LINGER_SECONDS, RECEIPT_TIMEOUT_SECONDS, RECEIVE_BY
+from nexus_core.api.asgi.messages import (
+    LINGER_SECONDS,
+    RECEIPT_TIMEOUT_SECONDS,
+    RECEIVE_BY,
+    Application,
+)
 from nexus_core.api.listen.connections import IDLE_SECONDS, Acceptor, Connections, CountedProtocol
 from nexus_core.api.listen.http1 import Http1Protocol
 from nexus_core.api.listen.inference import InferenceProtocol
 from nexus_core.gateway import Gateway
+from nexus_core.worker import Share
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +63,46 @@ async def serve(
     *,
     stop: asyncio.Event,
     ready: asyncio.Event | None = None,
+    share: Share | None = None,
 ) -> None:
     """Serve until `stop` is set, then drain running requests within the grace time.
 
-    Takes over the listener and closes it. `ready` is set once requests are answered.
+    Before that requests are taken for `drain_seconds` more, while /health answers 503.
+    Takes over the listener and closes it. `ready` is set once requests are answered. `share` is
+    of the connections, where other processes take some from the same listener.
     """
     grace = gateway.config.server.shutdown_grace_seconds
-    config = uvicorn.Config(
-        FrontDoor(gateway),
+    if gateway.shared is not None and listener.family != socket.AF_UNIX:
+        gateway.shared.listens_at(*listener.getsockname()[:2])
+    replica = None if gateway.shared is None else gateway.shared.replica
+    config = http_config(FrontDoor(gateway), grace, replica)
+    async with asyncio.TaskGroup() as tasks:
+        server = Server(config, tasks, gateway.config.server.max_connections)
+        server.server_state.share = share
+        tasks.create_task(server.serve(sockets=[listener]), name="http-server")
+        await server.listening.wait()
+        if ready is not None:
+            ready.set()
+        # Probing begins after that: its first step is to import a network library.
+        async with gateway.running():
+            await stop.wait()
+            if drain_seconds := gateway.config.server.drain_seconds:
+                gateway.is_draining = True
+                log.info("draining: requests are taken for %g s more", drain_seconds)
+                await asyncio.sleep(drain_seconds)
+            server.stop_taking()
+            gateway.event_log.close()
+            await _drain(gateway, grace)
+            await server.ended.wait()
+
+
+def http_config(
+    app: Application, grace_seconds: float, replica: str | None = None
+) -> uvicorn.Config:
+    """uvicorn's settings, for an application of ours; every answer names the replica."""
+    return uvicorn.Config(
+        app,
+        headers=[] if replica is None else [("x-nexus-replica", replica)],
         http=BoundedHttpProtocol,
         ws="none",
         lifespan="off",
@@ -73,21 +111,8 @@ async def serve(
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=int(grace) + _LAST_WORDS_SECONDS,
+        timeout_graceful_shutdown=int(grace_seconds) + _LAST_WORDS_SECONDS,
     )
-    async with asyncio.TaskGroup() as tasks:
-        server = _Server(config, tasks, gateway.config.server.max_connections)
-        tasks.create_task(server.serve(sockets=[listener]), name="http-server")
-        await server.listening.wait()
-        if ready is not None:
-            ready.set()
-        # Probing begins after that: its first step is to import a network library.
-        async with gateway.running():
-            await stop.wait()
-            server.stop_taking()
-            gateway.event_log.close()
-            await _drain(gateway, grace)
-            await server.ended.wait()
 
 
 async def _drain(gateway: Gateway, grace_seconds: float) -> None:
@@ -101,7 +126,7 @@ async def _drain(gateway: Gateway, grace_seconds: float) -> None:
     gateway.forwarder.end_all()
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Signals belong to the command; whoever waits is told when it listens and when it ended."""
 
     def __init__(
@@ -135,6 +160,8 @@ class _Server(uvicorn.Server):
         self.should_exit = True
         for listening in getattr(self, "servers", ()):
             listening.close()
+        if self.server_state.share is not None:
+            self.server_state.share.leave()
         for connection in tuple(self.server_state.connections):
             connection.shutdown()
 
@@ -143,6 +170,8 @@ class _Server(uvicorn.Server):
         await self.lifespan.startup()
         acceptors = [self._acceptor(listener) for listener in sockets or ()]
         self.servers = acceptors  # type: ignore[assignment]
+        if self.server_state.share is not None:
+            self.server_state.share.note(0)
         for acceptor in acceptors:
             acceptor.start()
         self.started = True
