@@ -91,7 +91,7 @@ class SharedLimits:
         try:
             wait = await self._rates.obtain(needs) if needs else 0.0
         except StoreUnavailableError:
-            if not self._rates.term.is_alone:
+            if self._rates.term.was_heard and not self._rates.term.is_alone:
                 raise self._refusal(needs, tokens, 1.0) from None
             self._enter_alone(tokens)
             return

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from nexus_core.money.cost_lines import CostLines
     from nexus_core.money.report import CostReport
     from nexus_core.money.shared.shared_ledger import SharedLedger
-    from nexus_core.state.leases.money import MoneyLeases, Recovered
+    from nexus_core.state.leases.money import MoneyLeases
+    from nexus_core.state.leases.recovery import Recovered
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ from nexus_core.money.months import Month
 from nexus_core.types import NANO, BudgetStatus
 
 if TYPE_CHECKING:
-    from nexus_core.state.leases.money import MoneyLease, MoneyLeases
+    from nexus_core.state.leases.account import MoneyLease
+    from nexus_core.state.leases.money import MoneyLeases
 
 _ORDER = (BudgetStatus.NORMAL, BudgetStatus.SOFT_LIMIT, BudgetStatus.HARD_LIMIT)
 

@@ -9,8 +9,9 @@ from nexus_core.money.accounting import CostTracker
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.routing.router import Choice, RouteDecision
 from nexus_core.routing.stages import Stage
+from nexus_core.state.leases.account import MoneyLease
 from nexus_core.state.leases.counts import Count, Counts
-from nexus_core.state.leases.money import MoneyLease, MoneyLeases
+from nexus_core.state.leases.money import MoneyLeases
 
 _Money = tuple[tuple[MoneyLease, ...], int]  # accounts, and the estimate in nano-dollars
 

@@ -18,7 +18,7 @@ from tests.contract.bodies import chat
 from tests.fleet.replica import Replica, replicas
 from tests.fleet.server import StoreServer, store_server
 from tests.fleet.upstream import Upstream, upstream
-from tests.waiting import until
+from tests.waiting import turns, until
 
 COST_USD = 0.01  # of a request: two tokens of its answer
 CONFIG = """
@@ -56,12 +56,12 @@ async def spend(replica: Replica, goes_on: Callable[[], bool], statuses: list[in
         async with replica.client() as client:
             while goes_on() and (status := await ask(client)):
                 statuses.append(status)
-        await asyncio.sleep(0)
+        await turns()
 
 
 async def spent_usd(replica: Replica) -> float:
     told: dict[str, Any] = (await replica.get("/v1/stats"))["budget"]
-    return round(told["spent_usd"], 6)
+    return round(float(told["spent_usd"]), 6)
 
 
 def rows(replica: Replica) -> list[tuple[str, str, int]]:

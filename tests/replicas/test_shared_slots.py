@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.fleet.replica import Replica, backend, replicas
 from tests.fleet.server import StoreServer, store_server
 from tests.fleet.upstream import Upstream, upstream
 from tests.replicas.test_shared_money import ask, pause
-from tests.waiting import until
+from tests.waiting import turns, until
 
 
 def config(serving: Upstream, most: int, more: str = "") -> str:
@@ -84,8 +85,6 @@ async def test_who_waits_gets_what_others_free(tmp_path: Path, store: StoreServe
 @pytest.mark.slow_fleet
 @pytest.mark.parametrize("most", [4, 12])
 async def test_no_kill_and_no_restart_lets_more_run(tmp_path: Path, most: int) -> None:
-    import random
-
     with store_server() as store:
         async with upstream() as serving:
             serving.seconds = 0.03
@@ -100,7 +99,7 @@ async def test_no_kill_and_no_restart_lets_more_run(tmp_path: Path, most: int) -
                         async with one.client() as client:
                             while kills < 40 and (status := await ask(client)):
                                 answered += status == 200
-                        await asyncio.sleep(0)
+                        await turns()
 
                 async with asyncio.TaskGroup() as tasks:
                     for one in several:

@@ -16,8 +16,9 @@ from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.state.clock import lease_clock
 from nexus_core.state.leases.counts import Counts
 from nexus_core.state.leases.lease import Term
-from nexus_core.state.leases.money import Identity, MoneyLeases
+from nexus_core.state.leases.money import MoneyLeases
 from nexus_core.state.leases.rates import Rates
+from nexus_core.state.leases.recovery import Identity
 from nexus_core.state.valkey.link import ValkeyLink
 from nexus_core.worker import WorkerPlace
 

@@ -11,7 +11,7 @@ from nexus_core.money.budget import Budget
 from nexus_core.money.ledger import Ledger
 from nexus_core.money.ledger_schema import LedgerRow, ledger_row
 from nexus_core.observe.record import RequestRecord
-from nexus_core.state.leases.money import Recovered
+from nexus_core.state.leases.recovery import Recovered
 from nexus_core.types import NANO, Cost, CountMethod
 
 log = logging.getLogger(__name__)

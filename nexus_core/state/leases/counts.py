@@ -124,7 +124,9 @@ class Counts:
                 self.name, {"seq": self._seq, "items": {count.name: asked}}
             )
         except StoreUnavailableError:
-            has_share = self.term.is_alone and need <= self.usable(count)
+            # At a start without the store it is one.
+            most = self.usable(count) if self.term.is_alone else 1 - self.term.was_heard
+            has_share = need <= most
             self._refuse(count, is_refused=not has_share)
             return has_share
         finally:

@@ -10,126 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal
 
 from nexus_core.state.base import Link, StoreUnavailableError
+from nexus_core.state.leases.account import Books, MoneyLease
 from nexus_core.state.leases.lease import Term, table, tables
+from nexus_core.state.leases.recovery import (
+    EVERYBODY,
+    Identity,
+    Recovered,
+    account_of,
+    in_accounts,
+    recover,
+)
 from nexus_core.types import JsonObject
 
-EVERYBODY = "*"  # the account of the whole gateway
-_KEY = "key:"  # before the name of a client key
-_RATE_SECONDS = 1.0  # a lease is about as much as was spent in so long
-_LEAST_ESTIMATES = 2
-_IDLE_SECONDS = 2.0  # after which nothing is kept
 _JOIN_SECONDS = 0.25  # no request waits longer for the store
-LOST, PRESUMED = "lost in a crash", "presumed"
-
-
-class Books(Protocol):
-    """What this process counts of an account, this month."""
-
-    spent: int
-    reserved: int
-    limit: int | None
-
-
-class Recovered(NamedTuple):
-    """What the ledger lacks of a client's spending after a crash."""
-
-    client: str | None
-    nano_usd: int
-    why: str  # LOST: it was told, and is in no row; PRESUMED: it may have been spent untold
-
-
-class Identity(NamedTuple):
-    """In whose name this process counts."""
-
-    ledger: str  # id of the ledger that holds its rows
-    worker: int | None = None  # its number among those that share the ledger
-    boot: str = ""  # the start of the whole replica; "": of this process
-
-    @property
-    def owner(self) -> str:
-        return self.ledger if self.worker is None else f"{self.ledger}.{self.worker}"
-
-
-class MoneyLease:
-    """The lease on one account."""
-
-    __slots__ = (
-        *("_base", "_before", "_claimed", "_others", "_rate", "_spent_at_first", "_used_at"),
-        *("books", "ceiling", "elsewhere", "is_refused", "name", "pending", "pledged", "reported"),
-        *("room", "seen_granted", "seen_spent", "step"),
-    )
-
-    def __init__(self, name: str, books: Books) -> None:
-        self.name = name
-        self.books = books
-        self.ceiling = 0  # up to which this process may spend and reserve, this month
-        self.pledged = 0  # for requests that wait for the store
-        self.pending: list[int] = []  # ceilings that takes under way ask for
-        self.is_refused = False  # there is no room, until the next beat
-        self.room: int | None = None  # what nobody has been promised; None: not known
-        # What the month has cost beside what the books say: other owners' part, and this one's
-        # before it began to count.
-        self.elsewhere = 0
-        self.step = 0  # the last request's estimate
-        self.reported = 0  # of this owner's spending, what the store knows
-        self.seen_spent: Mapping[str, Any] = {}  # by owner, as last heard
-        self.seen_granted: Mapping[str, Any] = {}
-        self._base = 0  # spent under this owner's name before the books count
-        self._spent_at_first = 0  # what the books said then
-        self._others = 0
-        self._rate = 0.0  # nano-dollars a second
-        self._claimed = 0
-        self._before: float | None = None
-        self._used_at = float("-inf")
-
-    @property
-    def spent(self) -> int:
-        """What this owner has spent this month."""
-        return self._base + self.books.spent - self._spent_at_first
-
-    @property
-    def held(self) -> int:
-        """What is spent, reserved or pledged."""
-        return self.spent + self.books.reserved + self.pledged
-
-    @property
-    def left(self) -> int:
-        """What may be reserved without asking."""
-        return self.ceiling - self.held
-
-    def begin(self, base: int, spent_at_first: int) -> None:
-        """Count on from here."""
-        self._base, self._spent_at_first = base, spent_at_first
-        self._add_up()
-
-    def count_others(self, nano_usd: int) -> None:
-        """Other owners have spent so much."""
-        self._others = nano_usd
-        self._add_up()
-
-    def _add_up(self) -> None:
-        self.elsewhere = self._others + self._base - self._spent_at_first
-
-    def likely(self, step: int) -> int:
-        """What is worth asking for beside a request of this estimate."""
-        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step)
-
-    def wanted(self, at: float, step: int) -> int:
-        """How much should be left: what a second costs, at least two estimates; 0 while idle."""
-        claimed, before = self.spent + self.books.reserved, self._before
-        more, self._claimed, self._before = max(0, claimed - self._claimed), claimed, at
-        if more:
-            self._used_at = at
-        if before is not None and at > before:
-            share = min(1.0, (at - before) / _RATE_SECONDS)
-            self._rate += share * (more / (at - before) - self._rate)
-        if at - self._used_at > _IDLE_SECONDS:
-            self._rate = 0.0
-            return 0
-        return self.likely(step)
 
 
 class MoneyLeases:
@@ -172,7 +68,7 @@ class MoneyLeases:
 
     def account(self, client: str | None, books: Books) -> MoneyLease:
         """The lease of a client's account, of all for None; from now on these are its books."""
-        name = EVERYBODY if client is None else f"{_KEY}{client}"
+        name = account_of(client)
         lease = self._accounts.get(name)
         if lease is None:
             lease = self._accounts[name] = MoneyLease(name, books)
@@ -182,7 +78,7 @@ class MoneyLeases:
 
     def keep(self, clients: Iterable[str]) -> None:
         """Of all clients only these have an account."""
-        kept = {EVERYBODY, *(f"{_KEY}{name}" for name in clients)}
+        kept = {EVERYBODY, *map(account_of, clients)}
         self._accounts = {name: one for name, one in self._accounts.items() if name in kept}
 
     def turn(self, month: str) -> None:
@@ -214,7 +110,7 @@ class MoneyLeases:
             recovered: called once, with what the ledger lacks; it writes that and has the books
                 count it, before it returns.
         """
-        self._ledger, self._spent_at_first = _in_accounts(ledger), _in_accounts(books)
+        self._ledger, self._spent_at_first = in_accounts(ledger), in_accounts(books)
         for lease in self._accounts.values():
             self._count_on(lease)
         self._identity, self._owner = identity, identity.owner
@@ -447,74 +343,3 @@ def _larger(some: Mapping[str, Any], others: Mapping[str, Any]) -> JsonObject:
         owner: max(some.get(owner, "0"), others.get(owner, "0"), key=int)
         for owner in {**some, **others}
     }
-
-
-class Before(NamedTuple):
-    """From where an owner counts on, by account."""
-
-    bases: Mapping[str, int]  # what it has spent
-    added: Mapping[str, int]  # what was missing in the ledger
-    missing: tuple[Recovered, ...]
-
-
-def recover(
-    found: Mapping[str, JsonObject], ledger: Mapping[str, int], owner: str, *, is_first: bool
-) -> Before:
-    """Make ledger and counters agree after a start.
-
-    What was told and is in no row was lost in a crash. What might have been spent without being
-    told, up to the ceiling, is presumed to be: rather too much than too little.
-
-    Args:
-        found: by account, what the store knows of this owner and the others of its ledger.
-        ledger: by account, what it says.
-        is_first: it is the first process of its ledger since all of them had ended; else rows of
-            the others come in meanwhile, and the ledger is not compared.
-    """
-    lost, presumed = dict[str, int](), dict[str, int]()
-    own, siblings = dict[str, int](), dict[str, int]()
-    for name in {*found, *ledger, EVERYBODY}:
-        known = found.get(name, {})
-        spent = {who: int(nano) for who, nano in table(known.get("spent")).items()}
-        ceiling = int(table(known.get("granted")).get(owner, "0"))
-        own[name] = spent.pop(owner, 0)
-        siblings[name] = sum(spent.values())
-        counted = own[name]
-        if is_first:
-            lost[name] = max(0, own[name] + siblings[name] - ledger.get(name, 0))
-            counted += max(0, ledger.get(name, 0) - own[name] - siblings[name])
-        presumed[name] = max(0, ceiling - counted)
-    missing = (*_rows(lost, LOST), *_rows(presumed, PRESUMED))
-    added = _by_account(missing)
-    after = {name: ledger.get(name, 0) + added.get(name, 0) for name in own}
-    bases = {
-        name: after[name] - siblings[name] if is_first else own[name] + added.get(name, 0)
-        for name in own
-    }
-    return Before(bases, added, missing)
-
-
-def _in_accounts(by_client: Mapping[str | None, int]) -> dict[str, int]:
-    clients = {f"{_KEY}{name}": nano for name, nano in by_client.items() if name is not None}
-    return {**clients, EVERYBODY: sum(by_client.values())}
-
-
-def _rows(amounts: Mapping[str, int], why: str) -> list[Recovered]:
-    """By client; what is nobody's in particular is in a row of its own."""
-    rows = [
-        Recovered(name.removeprefix(_KEY), nano, why)
-        for name, nano in sorted(amounts.items())
-        if nano and name != EVERYBODY
-    ]
-    rest = amounts.get(EVERYBODY, 0) - sum(row.nano_usd for row in rows)
-    return [*rows, Recovered(None, rest, why)] if rest > 0 else rows
-
-
-def _by_account(rows: Iterable[Recovered]) -> dict[str, int]:
-    sums = {EVERYBODY: 0}
-    for client, nano, _ in rows:
-        sums[EVERYBODY] += nano
-        if client is not None:
-            name = f"{_KEY}{client}"
-            sums[name] = sums.get(name, 0) + nano
-    return sums

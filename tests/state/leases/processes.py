@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nexus_core.state.clock import lease_clock
+from nexus_core.state.leases.account import MoneyLease
 from nexus_core.state.leases.counts import Count, Counts
 from nexus_core.state.leases.lease import Term
-from nexus_core.state.leases.money import Identity, MoneyLease, MoneyLeases, Recovered
+from nexus_core.state.leases.money import MoneyLeases
 from nexus_core.state.leases.rates import Rates
+from nexus_core.state.leases.recovery import Identity, Recovered
 from nexus_core.state.valkey.link import ValkeyLink
 from tests.state.valkey.processes import QUICK, make
 from tests.waiting import until

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from nexus_core.state.leases.money import LOST, PRESUMED, Recovered, recover
+from nexus_core.state.leases.recovery import LOST, PRESUMED, Recovered, recover
 from tests.fleet.cut import cut_before
 from tests.fleet.server import StoreServer
 from tests.state.leases.processes import MONTH, Books, Process, process
 from tests.state.valkey.processes import dying, running
-from tests.waiting import until
+from tests.waiting import turns, until
 
 COST = 10
 
@@ -59,7 +59,7 @@ async def test_a_lease_that_suffices_asks_nothing(store: StoreServer) -> None:
         before = one.link.calls - one.link.beats
         for _ in range(200):
             assert await one.spend(lease, books, COST)
-            await asyncio.sleep(0)
+            await turns()
 
         assert one.link.calls - one.link.beats - before <= 100
         await until(lambda: lease.ceiling - books.spent > 100 * COST)

@@ -8,7 +8,7 @@ from nexus_core.state.leases.rates import WINDOW_SECONDS, Need, RateLease
 from tests.fleet.server import StoreServer
 from tests.state.leases.processes import Process, process
 from tests.state.valkey.processes import running
-from tests.waiting import until
+from tests.waiting import turns, until
 
 
 async def begin(one: Process, rate: RateLease, amount: int = 1) -> float:
@@ -46,7 +46,7 @@ async def test_a_wide_limit_is_taken_in_chunks(store: StoreServer) -> None:
         while loop.time() < end:
             assert not await begin(one, rate)
             done += 1
-            await asyncio.sleep(0.001)
+            await turns(20)
 
         assert done > 200
         assert one.link.calls - one.link.beats - before < done * 0.6
