@@ -41,10 +41,12 @@ NAMES: list[tuple[Dialect, str, str]] = [
 def test_a_refused_field_has_the_name_that_the_client_knows(
     dialect: Dialect, field: str, own: str
 ) -> None:
-    body = dialect.error(UnsupportedFieldsError({field: "can't be done"}), "r1").decode()
+    error = json.loads(dialect.error(UnsupportedFieldsError({field: "can't be done"}), "r1"))[
+        "error"
+    ]
 
-    assert f"{own}: can't be done" in body
-    assert own == field or f'"{field}' not in body
+    words = error if isinstance(error, str) else error["message"]
+    assert words == f"{own}: can't be done"
 
 
 @pytest.mark.parametrize("dialect", [RESPONSES, MESSAGES, GEMINI])
