@@ -104,8 +104,8 @@ class Shipper:
             self._ship_all()
         except DatabaseError as error:
             self._is_known = False
-            self._fail(str(error))
             self._count()
+            self._fail(str(error))
             return False
         except (OSError, sqlite3.Error) as error:
             self._outbox.disconnect()
