@@ -107,7 +107,7 @@ class Gateway:
             config,
             now,
             is_read_only=options.is_read_only,
-            is_shared=options.worker is not None,
+            journal=None if options.worker is None else options.worker.journal,
         )
         self.keys = LiveKeys(
             None if options.is_read_only else keys_path(config),

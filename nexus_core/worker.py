@@ -31,9 +31,19 @@ class WorkerPlace(msgspec.Struct, frozen=True, kw_only=True):
         return control_socket(self.folder, self.number)
 
     @property
+    def journal(self) -> Path:
+        """The journal of this worker's ledger."""
+        return journal_file(self.folder, self.number)
+
+    @property
     def hub(self) -> Path:
         """The supervisor's socket: what it is asked there, it asks all workers."""
         return hub_socket(self.folder)
+
+
+def journal_file(folder: Path, number: int) -> Path:
+    """Where the worker of this number notes what it is to write into the ledger."""
+    return folder / f"{number}.rows"
 
 
 def control_socket(folder: Path, number: int) -> Path:

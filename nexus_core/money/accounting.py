@@ -66,12 +66,12 @@ class CostTracker:
         now: Callable[[], float],
         *,
         is_read_only: bool = False,
-        is_shared: bool = False,
+        journal: Path | None = None,
     ) -> None:
         """
         Args:
             is_read_only: the ledger is only read, for a Nexus that serves nobody.
-            is_shared: other workers of the same port write to the same ledger.
+            journal: of one of several workers, which write to the same ledger.
         """
         self._config = config
         self._is_read_only = is_read_only
@@ -86,7 +86,7 @@ class CostTracker:
             None if is_read_only else self._path,
             retention_days=config.storage.retention_days,
             now=now,
-            is_shared=is_shared,
+            journal=journal,
         )
         self._report: CostReport | None = None
         self._reporting = asyncio.Lock()

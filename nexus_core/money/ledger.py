@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
+from nexus_core.money.journal import Journal
 from nexus_core.money.ledger_schema import (
     INSERT_ACTION,
     LARGEST,
@@ -78,11 +79,13 @@ class Ledger:
         *,
         retention_days: int | None = None,
         now: Callable[[], float] = time.time,
-        is_shared: bool = False,
+        journal: Path | None = None,
     ) -> None:
-        """With `is_shared` other workers write to the file too; their supervisor holds its lock."""
+        """With a journal it is one worker's: others write to the file, too, and a supervisor
+        holds its lock."""
         self.path = path
-        self._is_shared = is_shared
+        self._journal = None if journal is None else Journal(journal)
+        self._appended = self._written = 0  # rows; told apart for the journal's sake
         self.problem: str | None = None  # why nothing is written just now, for people
         self.lost = 0  # rows that were never written
         self.lost_actions = 0  # of operators; each one is told by the log as well
@@ -122,11 +125,14 @@ class Ledger:
 
         The writer is woken by the first row of a batch only: each waking costs more than a row.
         """
+        if self._journal is not None:
+            self._journal.write(row, is_all_kept=self._written == self._appended)
         if self.path is None:
             return
         if len(self._rows) >= CAPACITY or self._closing.is_set():
             self.lost += 1
             return
+        self._appended += 1
         self._rows.append(row)
         if not self._has_work.is_set():
             self._has_work.set()
@@ -214,6 +220,7 @@ class Ledger:
                 insert(connection, [tuple(map(_storable, row)) for row in self._batch])
         except _ROW_ERRORS:  # it would fail again, and hold up every row after it
             self.lost += len(self._batch)
+            self._written += len(self._batch)
             self._batch.clear()
             raise
         # More may come meanwhile, at the other end.
@@ -222,6 +229,7 @@ class Ledger:
         connection.execute("COMMIT")
         for _ in actions:
             self._actions.popleft()
+        self._written += len(self._batch)
         self._batch.clear()
         self._sweep(connection)
 
@@ -242,7 +250,7 @@ class Ledger:
     def _connect(self, path: Path) -> sqlite3.Connection:
         """Raises: OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError."""
         _make_private(path)
-        if self._lock_file is None and not self._is_shared:
+        if self._lock_file is None and self._journal is None:
             self._lock_file = take_lock(path)
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from nexus_core.api.siblings.handover import Handover
+from nexus_core.money.ledger_schema import LedgerRow
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.summed.stats import sum_stats
+from nexus_core.workers.counted_rows import count_rows
 from nexus_core.workers.sibling import Sibling, SilentError
 
 log = logging.getLogger(__name__)
@@ -39,13 +41,17 @@ class Roster:
         """The worker of this number serves."""
         self._siblings[number] = Sibling(self._folder, number)
 
-    async def leave(self, number: int) -> None:
-        """The worker of this number is gone; what it said that it counted stays counted."""
+    async def leave(self, number: int, rows: Sequence[LedgerRow] = ()) -> None:
+        """The worker of this number is gone; what it counted stays counted.
+
+        Args:
+            rows: of its ledger, those of before it last said what it counted among them.
+        """
         sibling = self._siblings.pop(number, None)
         if sibling is None:
             return
-        if sibling.counts is not None:
-            self.ended = sum_stats([self.ended, _closed(sibling.counts)])
+        last = count_rows(sibling.counts or Stats(), rows, after=sibling.counted_at)
+        self.ended = sum_stats([self.ended, _closed(last)])
         await sibling.close()
 
     async def learn(self) -> None:
@@ -75,7 +81,15 @@ class Roster:
 
         async with asyncio.TaskGroup() as tasks:
             asked = [tasks.create_task(one(sibling), name="ask") for sibling in self.siblings]
-        return [told for task in asked if (told := task.result()) is not None]
+        return self.still([told for task in asked if (told := task.result()) is not None])
+
+    def still(self, told: list[tuple[Sibling, _Told]]) -> list[tuple[Sibling, _Told]]:
+        """What was told by those that serve yet: what the others counted is past by now."""
+        return [(sibling, one) for sibling, one in told if self.has(sibling)]
+
+    def has(self, sibling: Sibling) -> bool:
+        """Whether it serves yet."""
+        return self._siblings.get(sibling.number) is sibling
 
     def past(self, present: list[Sibling]) -> list[Stats]:
         """What those counted that are gone, and those that are silent now, as they last said."""

@@ -39,7 +39,8 @@ class ControlDoor(FrontDoor):
         self, scope: Scope, incoming: Incoming, outgoing: Outgoing, request_id: str
     ) -> None:
         if scope["path"] == COUNTS_PATH:
-            counts = json.dumps(stats_as_json(self._gateway.stats)).encode()
+            gateway = self._gateway
+            counts = json.dumps([gateway.now(), stats_as_json(gateway.stats)]).encode()
             await send_whole(outgoing, 200, [JSON_TYPE], counts)
             return
         if scope["path"] == handover.PATH:

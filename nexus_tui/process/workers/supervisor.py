@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,8 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nexus_tui
+from nexus_core.money.journal import journal_rows, keep_rows
+from nexus_core.money.ledger import ledger_path
+from nexus_core.money.ledger_schema import LedgerRow
 from nexus_core.observe.log_ring import LogRing
-from nexus_core.worker import Board, WorkerPlace, hub_socket, make_board
+from nexus_core.worker import Board, WorkerPlace, hub_socket, journal_file, make_board
 from nexus_core.workers.hub import Hub
 from nexus_core.workers.sibling import SilentError
 from nexus_tui.process.announce import announce
@@ -123,13 +127,22 @@ class Supervisor:
         helpers = [
             tasks.create_task(self._signals.watch_terminal(), name="terminal"),
             tasks.create_task(self._reload_on_hang_up(), name="hang-ups"),
-            tasks.create_task(self.hub.run(hub_socket(self._terms.folder)), name="hub"),
+            tasks.create_task(self._run_hub(), name="hub"),
         ]
         if self._terms.store is not None:
             store = PrivateStore(self._terms.store, self._terms.folder)
             await store.start()
             helpers.append(tasks.create_task(store.keep(), name="private-store"))
         return helpers
+
+    async def _run_hub(self) -> None:
+        """Answer for all workers until cancelled; whatever goes wrong there, those serve on."""
+        while True:
+            try:
+                await self.hub.run(hub_socket(self._terms.folder))
+            except Exception:
+                log.exception("questions about all workers could not be answered; trying again")
+            await asyncio.sleep(_LONGEST_PAUSE_SECONDS / 10)
 
     async def _all_ready(self) -> None:
         """Return once every worker serves, or all is to end."""
@@ -157,7 +170,8 @@ class Supervisor:
             running.channel.close()
             del self.running[number]
             self.board.leave(number)
-            await self.hub.roster.leave(number)
+            rows = await asyncio.to_thread(self._take_over_rows, number)
+            await self.hub.roster.leave(number, rows)
             if stop.is_set():
                 return
             was_ready, lived = running.ready.is_set(), time.monotonic() - running.started_at
@@ -172,6 +186,18 @@ class Supervisor:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _take_over_rows(self, number: int) -> list[LedgerRow]:
+        """The rows of a worker that is gone; those that it had no time to write are written."""
+        journal = journal_file(self._terms.folder, number)
+        rows, path = journal_rows(journal), ledger_path(self.config)
+        journal.unlink(missing_ok=True)
+        if path is not None:
+            try:
+                keep_rows(path, rows)
+            except (sqlite3.Error, OSError) as error:
+                log.warning("ledger %s: rows of worker %d are lost: %s", path, number, error)
+        return rows
 
     def _goes_on(self, was_ready: bool) -> bool:
         """Whether to try again: not where no worker ever could serve."""
