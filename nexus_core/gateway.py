@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from nexus_core.control.execute import Operator
     from nexus_core.control.explainer import Explainer
     from nexus_core.control.keys import KeyControl
+    from nexus_core.control.shared.process import Shared
     from nexus_core.discovery.watch import Discoverable, Discovery
 
 _FOR_IMPORTS = 8  # descriptors
@@ -141,6 +142,12 @@ class Gateway:
         self._operator: Operator | None = None
         self._key_control: KeyControl | None = None
         self._explainer: Explainer | None = None
+        self.shared: Shared | None = None  # None: nothing is shared with other processes
+        if config.fleet is not None and not options.is_read_only:
+            from nexus_core.control.shared.process import Shared
+
+            number = None if options.worker is None else options.worker.number
+            self.shared = Shared(live, self.forwarder, lambda: self.operator, number)
 
     @property
     def config(self) -> Config:
@@ -171,6 +178,8 @@ class Gateway:
                 files,
                 self.actions,
             )
+            if self.shared is not None:
+                self._operator.spread = self.shared.spread
         return self._operator
 
     @property
@@ -220,6 +229,8 @@ class Gateway:
                     tasks.create_task(self.keys.run(), name="client-keys"),
                     tasks.create_task(_import_for_people(), name="late-imports"),
                 ]
+                if self.shared is not None:
+                    watching.append(tasks.create_task(self.shared.run(), name="fleet-link"))
                 if self.discovery is not None:
                     watching.append(tasks.create_task(self.discovery.run(), name="discovery"))
                 try:

@@ -72,6 +72,8 @@ async def serve(
     of the connections, where other processes take some from the same listener.
     """
     grace = gateway.config.server.shutdown_grace_seconds
+    if gateway.shared is not None and listener.family != socket.AF_UNIX:
+        gateway.shared.listens_at(*listener.getsockname()[:2])
     config = http_config(FrontDoor(gateway), grace)
     async with asyncio.TaskGroup() as tasks:
         server = Server(config, tasks, gateway.config.server.max_connections)
