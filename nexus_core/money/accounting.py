@@ -66,12 +66,13 @@ class CostTracker:
         now: Callable[[], float],
         *,
         is_read_only: bool = False,
-        journal: Path | None = None,
+        journal: int | None = None,
     ) -> None:
         """
         Args:
             is_read_only: the ledger is only read, for a Nexus that serves nobody.
-            journal: of one of several workers, which write to the same ledger.
+            journal: the descriptor of its memory, for one of several workers, which write to the
+                same ledger.
         """
         self._config = config
         self._is_read_only = is_read_only

@@ -1,68 +1,78 @@
-"""Rows of a worker's ledger until they are in its file: what is left when the worker is killed.
+"""Rows of a worker's ledger until they are in its file: what is left when it is killed.
 
-A row is written where the kernel keeps it, whatever becomes of the process; the ledger's file,
-which is synced to the disk, follows in batches. The supervisor takes over what is missing there.
+A row is noted in memory that outlives the process; the ledger's file, which is synced to the disk,
+follows in batches. The supervisor takes over what is missing there.
 """
 
 from __future__ import annotations
 
-import os
+import mmap
 import sqlite3
 import struct
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from nexus_core.money.ledger_schema import COLUMNS, LedgerRow, insert
+from nexus_core.worker import shared_memory
 
 _LENGTH = struct.Struct("=I")
-_LARGE_BYTES = 4 * 1024 * 1024  # then it begins anew, once all of it is in the ledger
-_BUSY_SECONDS = 5.0  # for other workers to end their batches
+_END = struct.Struct("=Q")  # at the beginning: where the rows end
+_BYTES = 8 * 1024 * 1024  # twice what several seconds bring
 _ID, _AT = COLUMNS.index("request_id"), COLUMNS.index("at")
+_BUSY_SECONDS = 5.0  # for other workers to end their batches
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class Journal:
-    """One worker's rows."""
+    """One worker's rows.
 
-    def __init__(self, path: Path) -> None:
-        """Begin a new one.
+    In memory that the supervisor maps as well: noting a row makes no call into the kernel, which
+    would also let other threads take the interpreter.
+    """
 
-        Raises:
-            OSError: it can't be made.
-        """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-        self._file = os.open(path, flags, 0o600)
-        self._size = 0
+    def __init__(self, descriptor: int) -> None:
+        """Begin a new one in the memory of `make_journal`."""
+        self._memory = mmap.mmap(descriptor, _BYTES)
+        self._end = _END.size
 
     def write(self, row: LedgerRow, *, is_all_kept: bool) -> None:
         """Note a row; never fails. `is_all_kept`: the ledger's file has all before it."""
-        with suppress(OSError, TypeError, ValueError, OverflowError):
-            if is_all_kept and self._size > _LARGE_BYTES:
-                os.ftruncate(self._file, 0)
-                self._size = 0
+        if is_all_kept and self._end > _BYTES // 2:
+            self._end = _END.size
+        try:
             data = _encode(row)
-            self._size += os.write(self._file, _LENGTH.pack(len(data)) + data)
+        except (TypeError, ValueError, OverflowError):
+            return
+        start, end = self._end + _LENGTH.size, self._end + _LENGTH.size + len(data)
+        if end > _BYTES:
+            return  # the ledger can't be written to for long: it tells what it loses
+        memory = self._memory
+        _LENGTH.pack_into(memory, self._end, len(data))
+        memory[start:end] = data
+        _END.pack_into(memory, 0, end)  # last: whoever reads it finds whole rows
+        self._end = end
 
 
-def journal_rows(path: Path) -> list[LedgerRow]:
-    """The rows of a journal, oldest first; none where there is none."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return []
-    return list(_rows(data))
+def make_journal() -> int:
+    """The descriptor of the memory for a journal, which a child process inherits by its number."""
+    return shared_memory(_BYTES)
+
+
+def journal_rows(descriptor: int) -> list[LedgerRow]:
+    """The rows of a journal, oldest first."""
+    with closing(mmap.mmap(descriptor, _BYTES, access=mmap.ACCESS_READ)) as memory:
+        (end,) = _END.unpack_from(memory)
+        return list(_rows(memory[: min(end, _BYTES)]))
 
 
 def _rows(data: bytes) -> Iterator[LedgerRow]:
-    place = 0
-    while place + _LENGTH.size <= len(data):
+    place = _END.size
+    while place < len(data):
         (length,) = _LENGTH.unpack_from(data, place)
         place += _LENGTH.size
-        if place + length > len(data):
-            return  # it was killed in the middle of it
         row: list[object] = msgspec.msgpack.decode(data[place : place + length])
         if len(row) == len(COLUMNS):
             yield tuple(row)

@@ -79,7 +79,7 @@ class Ledger:
         *,
         retention_days: int | None = None,
         now: Callable[[], float] = time.time,
-        journal: Path | None = None,
+        journal: int | None = None,
     ) -> None:
         """With a journal it is one worker's: others write to the file, too, and a supervisor
         holds its lock."""

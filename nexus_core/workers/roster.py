@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ class Roster:
         self.handover: Handover | None = None  # what held when somebody last looked
         self._folder = folder
         self._siblings: dict[int, Sibling] = {}
+        self._has_new = asyncio.Event()
 
     @property
     def siblings(self) -> list[Sibling]:
@@ -40,19 +42,23 @@ class Roster:
     def join(self, number: int) -> None:
         """The worker of this number serves."""
         self._siblings[number] = Sibling(self._folder, number)
+        self._has_new.set()
 
-    async def leave(self, number: int, rows: Sequence[LedgerRow] = ()) -> None:
+    async def leave(self, number: int, rows: Sequence[LedgerRow] = ()) -> str | None:
         """The worker of this number is gone; what it counted stays counted.
+
+        Gives its name in the store, where it is known.
 
         Args:
             rows: of its ledger, those of before it last said what it counted among them.
         """
         sibling = self._siblings.pop(number, None)
         if sibling is None:
-            return
+            return None
         last = count_rows(sibling.counts or Stats(), rows, after=sibling.counted_at)
         self.ended = sum_stats([self.ended, _closed(last)])
         await sibling.close()
+        return sibling.process
 
     async def learn(self) -> None:
         """Learn what holds, for workers to come."""
@@ -66,8 +72,11 @@ class Roster:
     async def run(self) -> None:
         """Ask what each has counted, again and again, until cancelled."""
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            self._has_new.clear()
             await self.each(lambda sibling: sibling.count())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._has_new.wait()  # a new one is asked at once
 
     async def each(self, ask: Callable[[Sibling], Awaitable[_Told]]) -> list[tuple[Sibling, _Told]]:
         """What each of them says, all asked at once; who is silent is left out."""

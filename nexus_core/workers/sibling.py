@@ -31,6 +31,7 @@ class Sibling:
     def __init__(self, folder: Path, number: int) -> None:
         self.number = number
         self.counts: Stats | None = None  # as it last said; they are never taken back
+        self.process: str | None = None  # its name in the store, once it has told it
         self.counted_at = 0.0  # when it said so, in seconds since the epoch
         self.last_log: str | None = None  # the id of the newest line that was taken over
         self._client = httpx.AsyncClient(
@@ -95,7 +96,7 @@ class Sibling:
         Raises:
             SilentError: it answers nothing.
         """
-        at, counts = await self.ask(COUNTS_PATH)
+        at, self.process, counts = await self.ask(COUNTS_PATH)
         return self._counted(at, counts)
 
     async def state(self) -> dict[str, Any]:

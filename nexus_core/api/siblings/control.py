@@ -40,7 +40,10 @@ class ControlDoor(FrontDoor):
     ) -> None:
         if scope["path"] == COUNTS_PATH:
             gateway = self._gateway
-            counts = json.dumps([gateway.now(), stats_as_json(gateway.stats)]).encode()
+            shared = gateway.shared
+            process = None if shared is None else shared.link.process
+            said = [gateway.now(), process, stats_as_json(gateway.stats)]
+            counts = json.dumps(said).encode()
             await send_whole(outgoing, 200, [JSON_TYPE], counts)
             return
         if scope["path"] == handover.PATH:

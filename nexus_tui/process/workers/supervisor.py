@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nexus_tui
-from nexus_core.money.journal import journal_rows, keep_rows
+from nexus_core.money.journal import journal_rows, keep_rows, make_journal
 from nexus_core.money.ledger import ledger_path
 from nexus_core.money.ledger_schema import LedgerRow
 from nexus_core.observe.log_ring import LogRing
-from nexus_core.worker import Board, WorkerPlace, hub_socket, journal_file, make_board
+from nexus_core.state.base import StoreUnavailableError
+from nexus_core.state.valkey.departure import tell_departure
+from nexus_core.worker import Board, WorkerPlace, hub_socket, make_board
 from nexus_core.workers.hub import Hub
 from nexus_core.workers.sibling import SilentError
 from nexus_tui.process.announce import announce
@@ -72,6 +74,7 @@ class Running:
     number: int
     process: asyncio.subprocess.Process
     channel: socket.socket  # closed here, it ends
+    journal: int  # the descriptor of its ledger's journal
     started_at: float  # monotonic seconds
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -170,13 +173,14 @@ class Supervisor:
             running.channel.close()
             del self.running[number]
             self.board.leave(number)
-            rows = await asyncio.to_thread(self._take_over_rows, number)
-            await self.hub.roster.leave(number, rows)
+            rows = await asyncio.to_thread(self._take_over_rows, running)
+            process = await self.hub.roster.leave(number, rows)
             if stop.is_set():
                 return
             was_ready, lived = running.ready.is_set(), time.monotonic() - running.started_at
             if not self._goes_on(was_ready):
                 return
+            await self._tell_departure(process)
             pause = _FIRST_PAUSE_SECONDS if lived > _GOOD_SECONDS else pause
             self.hub.roster.restarts += 1
             log.warning(
@@ -187,16 +191,24 @@ class Supervisor:
                 await asyncio.wait_for(stop.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _take_over_rows(self, number: int) -> list[LedgerRow]:
+    async def _tell_departure(self, process: str | None) -> None:
+        """Have the others get at once what a worker held that is gone."""
+        if process is None or self.config.fleet is None:
+            return
+        try:
+            await tell_departure(self.config.fleet, process)
+        except StoreUnavailableError as error:
+            log.debug("the store did not hear that %s is gone: %s", process, error)
+
+    def _take_over_rows(self, gone: Running) -> list[LedgerRow]:
         """The rows of a worker that is gone; those that it had no time to write are written."""
-        journal = journal_file(self._terms.folder, number)
-        rows, path = journal_rows(journal), ledger_path(self.config)
-        journal.unlink(missing_ok=True)
+        rows, path = journal_rows(gone.journal), ledger_path(self.config)
+        os.close(gone.journal)
         if path is not None:
             try:
                 keep_rows(path, rows)
             except (sqlite3.Error, OSError) as error:
-                log.warning("ledger %s: rows of worker %d are lost: %s", path, number, error)
+                log.warning("ledger %s: rows of worker %d are lost: %s", path, gone.number, error)
         return rows
 
     def _goes_on(self, was_ready: bool) -> bool:
@@ -213,12 +225,13 @@ class Supervisor:
 
     async def _start(self, number: int, tasks: asyncio.TaskGroup) -> Running:
         ours, theirs = socket.socketpair()
+        journal = make_journal()
         listener = self._terms.listener.fileno()
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-c", _RUN, str(theirs.fileno()), _PACKAGE_FOLDER),
                 f"nexus worker {number}",  # for those who list processes
-                pass_fds=(listener, self._board_file, theirs.fileno()),
+                pass_fds=(listener, self._board_file, journal, theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -226,7 +239,7 @@ class Supervisor:
             )
         finally:
             theirs.close()
-        running = Running(number, process, ours, time.monotonic())
+        running = Running(number, process, ours, journal, time.monotonic())
         self.running[number] = running
         assert process.stderr is not None  # noqa: S101 - asked for above
         tasks.create_task(forward_lines(process.stderr, self._out), name=f"lines-{number}")
@@ -236,7 +249,7 @@ class Supervisor:
     async def _hand_over(self, running: Running) -> None:
         """Give a new worker what it runs with; then wait until it serves."""
         await self.hub.roster.learn()
-        spec = self._spec(running.number)
+        spec = self._spec(running)
         with suppress(OSError):  # it has ended, as its keeper sees
             await asyncio.to_thread(send_spec, running.channel, spec)
             running.channel.setblocking(False)
@@ -245,10 +258,14 @@ class Supervisor:
                 running.ready.set()
                 self.hub.roster.join(running.number)
 
-    def _spec(self, number: int) -> Spec:
+    def _spec(self, running: Running) -> Spec:
         terms = self._terms
         place = WorkerPlace(
-            number=number, count=self._count, supervisor=os.getpid(), folder=terms.folder
+            number=running.number,
+            count=self._count,
+            supervisor=os.getpid(),
+            folder=terms.folder,
+            journal=running.journal,
         )
         handover = self.hub.roster.handover
         return Spec(
