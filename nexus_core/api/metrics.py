@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, utils
 from prometheus_client.core import (
@@ -33,6 +34,10 @@ from nexus_core.observe.histogram import Histogram, TokenHistogram
 from nexus_core.observe.operation_stats import BackendStats, OperationKey
 from nexus_core.observe.stats import Stats
 from nexus_core.types import NANO, HealthStatus, Operation, RouteReason
+
+if TYPE_CHECKING:
+    from nexus_core.control.shared.process import Shared
+    from nexus_core.money.shared.shared_ledger import SharedLedger
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -84,6 +89,8 @@ class GatewayCollector(Collector):
             "Requests missing from the ledger because of write errors.",
             self._gateway.cost_tracker.ledger.lost,
         )
+        if (shared := self._gateway.cost_tracker.shared) is not None:
+            yield from _outbox(shared, self._gateway.now())
         yield from _http(stats)
         yield from _operations(stats)
         yield from _totals(stats)
@@ -91,6 +98,27 @@ class GatewayCollector(Collector):
         if self._gateway.cost_tracker.is_read:  # before, no money is known: absent, never 0
             yield from _costs(stats, snapshots)
         yield from _states(snapshots)
+        if self._gateway.shared is not None:
+            yield from _fleet(self._gateway.shared)
+
+
+def _outbox(shared: SharedLedger, at: float) -> Iterator[Metric]:
+    waiting = shared.shipper.waiting
+    yield GaugeMetricFamily(
+        "nexus_ledger_rows_waiting",
+        "Rows in this node's file that PostgreSQL does not have yet.",
+        waiting.rows,
+    )
+    yield GaugeMetricFamily(
+        "nexus_ledger_waiting_seconds",
+        "Age of the row that waits longest for PostgreSQL; 0 if none does.",
+        0.0 if waiting.oldest is None else max(0.0, at - waiting.oldest),
+    )
+    yield CounterMetricFamily(
+        "nexus_ledger_rows_refused",
+        "Rows that PostgreSQL will not take; they stay in this node's file only.",
+        shared.shipper.refused,
+    )
 
 
 class CountsCollector(Collector):
@@ -285,6 +313,30 @@ def _states(snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:
         for status in HealthStatus:
             health.add_metric((*name, status.value), snapshot.health is status)
     yield from (info, in_flight, limit, enabled, health)
+
+
+def _fleet(shared: Shared) -> Iterator[Metric]:
+    link = shared.link
+    yield GaugeMetricFamily(
+        "nexus_fleet_alone",
+        "1 while there is no word from the store that replicas share, else 0.",
+        link.alone_since is not None,
+    )
+    yield GaugeMetricFamily(
+        "nexus_fleet_beat_seconds",
+        "How long the store took for the newest answered beat.",
+        link.beat_seconds,
+    )
+    yield GaugeMetricFamily(
+        "nexus_fleet_processes", "Live processes of the fleet, as of the last beat.", link.live
+    )
+    for name, help_text, value in (
+        ("beats", "Answered beats.", link.beats),
+        ("calls", "Calls to the store, beats included.", link.calls),
+        ("failed_calls", "Calls to the store without an answer in time.", link.failed_calls),
+        ("outages", "Times that there was no word from the store for a lease.", link.outages),
+    ):
+        yield CounterMetricFamily(f"nexus_fleet_{name}", help_text, value)
 
 
 def _operation_values(operation: OperationKey) -> tuple[str, ...]:

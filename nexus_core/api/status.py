@@ -108,6 +108,7 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
             "is_read": is_known,
             "problem": gateway.cost_tracker.ledger.problem,
             "lost": gateway.cost_tracker.ledger.lost,
+            **_outbox(gateway),
         },
         "backends": {
             snapshot.name: _state(snapshot, gateway.registry.clock())
@@ -117,6 +118,15 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "keys": {key.name: _key(gateway, key) for key in gateway.keys.metered},
         "windows": {window.value: _window(gateway, window) for window in MOVING},
     }
+
+
+def _outbox(gateway: Gateway) -> dict[str, Any]:
+    shared = gateway.cost_tracker.shared
+    if shared is None:
+        return {}
+    from nexus_core.money.shared.told import outbox_as_json
+
+    return {"outbox": outbox_as_json(shared, gateway.now(), is_private=True)}
 
 
 def _key(gateway: Gateway, key: HeldKey) -> dict[str, Any]:

@@ -176,6 +176,8 @@ class BudgetConfig(Section):
 class StorageConfig(Section):
     path: str | None = None  # None: the user's data directory; ":memory:" keeps nothing
     retention_days: Annotated[int, Field(ge=32)] | None = None  # more than a month; None: for ever
+    url_env: VariableName | None = None  # PostgreSQL, for the ledger and created keys of a fleet
+    url: str | None = Field(default=None, repr=False)  # read from the environment
 
 
 class PriceConfig(Section):
@@ -242,6 +244,7 @@ COMPUTED: frozenset[KeyPath] = frozenset(
         ("outdated",),
         ("auth", "api_keys"),
         ("auth", "admin_key"),
+        ("storage", "url"),
         ("backends", "api_key"),
         ("backends", "via"),
         ("fleet", "url"),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from nexus_core.money.ledger_schema import COLUMNS, LedgerRow, insert
+from nexus_core.money.ledger_schema import COLUMNS, LedgerRow, insert, is_outbox
 from nexus_core.worker import shared_memory
 
 _LENGTH = struct.Struct("=I")
@@ -93,6 +93,6 @@ def keep_rows(ledger: Path, rows: list[LedgerRow]) -> int:
         found = file.execute("SELECT request_id FROM requests WHERE at >= ?", (oldest,))
         known = {request_id for (request_id,) in found}
         missing = [row for row in rows if row[_ID] not in known]
-        insert(file, missing)
+        insert(file, missing, is_outbox=is_outbox(file))
         file.execute("COMMIT")
     return len(missing)

@@ -17,12 +17,13 @@ from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
 from nexus_core.money.journal import Journal
 from nexus_core.money.ledger_schema import (
-    INSERT_ACTION,
     LARGEST,
     ActionRow,
     LedgerRow,
     NewerLedgerError,
     insert,
+    insert_action,
+    is_outbox,
     migrate,
 )
 
@@ -79,18 +80,28 @@ class Ledger:
         *,
         retention_days: int | None = None,
         now: Callable[[], float] = time.time,
+        written: Callable[[], None] | None = None,
         journal: int | None = None,
     ) -> None:
-        """With a journal it is one worker's: others write to the file, too, and a supervisor
-        holds its lock."""
+        """
+        Args:
+            retention_days: how long rows are kept; None: for ever.
+            now: seconds since the epoch.
+            written: called after each batch, by the writer's thread, where rows are to be shipped
+                to PostgreSQL; None: they are not, unless the file's were before.
+            journal: the descriptor of its memory, for one of several workers: others write to the
+                file, too, and their supervisor holds its lock.
+        """
         self.path = path
         self._journal = None if journal is None else Journal(journal)
-        self._appended = self._written = 0  # rows; told apart for the journal's sake
+        self._appended = self._settled = 0  # rows that came, and those that are in the file or lost
         self.problem: str | None = None  # why nothing is written just now, for people
         self.lost = 0  # rows that were never written
         self.lost_actions = 0  # of operators; each one is told by the log as well
         self._retention_days = retention_days
         self._now = now
+        self._written = written
+        self._is_outbox = written is not None
         self._rows: deque[LedgerRow] = deque()  # for the writer, which takes them in batches
         self._actions: deque[ActionRow] = (
             deque()
@@ -126,7 +137,7 @@ class Ledger:
         The writer is woken by the first row of a batch only: each waking costs more than a row.
         """
         if self._journal is not None:
-            self._journal.write(row, is_all_kept=self._written == self._appended)
+            self._journal.write(row, is_all_kept=self._settled == self._appended)
         if self.path is None:
             return
         if len(self._rows) >= CAPACITY or self._closing.is_set():
@@ -213,24 +224,28 @@ class Ledger:
         connection.execute("BEGIN IMMEDIATE")
         try:
             try:
-                insert(connection, self._batch)
+                insert(connection, self._batch, is_outbox=self._is_outbox)
             except (OverflowError, UnicodeEncodeError):
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
-                insert(connection, [tuple(map(_storable, row)) for row in self._batch])
+                plain = [tuple(map(_storable, row)) for row in self._batch]
+                insert(connection, plain, is_outbox=self._is_outbox)
         except _ROW_ERRORS:  # it would fail again, and hold up every row after it
             self.lost += len(self._batch)
-            self._written += len(self._batch)
+            self._settled += len(self._batch)
             self._batch.clear()
             raise
         # More may come meanwhile, at the other end.
         actions = [self._actions[at] for at in range(min(len(self._actions), _BATCH_ROWS))]
-        connection.executemany(INSERT_ACTION, [tuple(map(_storable, row)) for row in actions])
+        sql = insert_action(is_outbox=self._is_outbox)
+        connection.executemany(sql, [tuple(map(_storable, row)) for row in actions])
         connection.execute("COMMIT")
         for _ in actions:
             self._actions.popleft()
-        self._written += len(self._batch)
+        self._settled += len(self._batch)
         self._batch.clear()
+        if self._written is not None:
+            self._written()
         self._sweep(connection)
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
@@ -259,6 +274,8 @@ class Ledger:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut, too
             migrate(connection)
+            # Also while it is shipped nowhere: what is written meanwhile is shipped later.
+            self._is_outbox = self._written is not None or is_outbox(connection)
         except BaseException:
             connection.close()
             raise

@@ -12,6 +12,8 @@ from nexus_tui.view.actors import by_whom, last_cut
 from nexus_tui.view.frame import Frame
 from nexus_tui.view.zones import Cut, ZoneWatch
 
+_LONG_SECONDS = 60.0  # that rows may wait for PostgreSQL before anybody is told
+
 
 class Mortal(Protocol):
     """Something that may have crashed."""
@@ -31,8 +33,20 @@ def alarms(frame: Frame, zones: ZoneWatch, server: Mortal | None, *, is_short: b
         lines.append("LINK CLOSED: values are stale")
     if frame.notice:
         lines.append(escaped(frame.notice))
+    outbox = None if frame.costs is None else frame.costs.outbox
+    if outbox is not None and outbox.oldest is not None:
+        lines += _late_rows(outbox.rows, outbox.oldest, outbox.problem, frame.now)
     cut = [zone for zone in PrivacyZone if zone not in frame.zones_on]
     return lines + [_cut(zone, frame, zones.cuts.get(zone), is_short=is_short) for zone in cut]
+
+
+def _late_rows(rows: int, oldest: float, problem: str | None, now: float) -> list[str]:
+    """That rows wait for PostgreSQL, where they do so for long."""
+    if now - oldest < _LONG_SECONDS:
+        return []
+    why = "" if problem is None else f": {escaped(problem)}"
+    said = "1 row waits" if rows == 1 else f"{rows:,} rows wait"
+    return [f"LEDGER: {said} for PostgreSQL since {clock(oldest)}{why}"]
 
 
 def _cut(zone: PrivacyZone, frame: Frame, cut: Cut | None, *, is_short: bool) -> str:

@@ -50,7 +50,8 @@ def test_a_named_file_that_is_missing_is_a_problem(
 ONE_PROBLEM = [
     ("[server]\nprot = 1", '2: server.prot: unknown key; did you mean "port"?'),
     ("[bugdet]\nx = 1", '1: bugdet: unknown key; did you mean "budget"?'),
-    ("[storage]\nzzz = 1", "2: storage.zzz: unknown key; allowed here: path, retention_days"),
+    ("[storage]\nzzz = 1",
+     "2: storage.zzz: unknown key; allowed here: path, retention_days, url_env"),
     ("warnings = []", "1: warnings: unknown key; allowed here: server, auth, health_check, "
      "routing, queue, budget, limits, storage, fleet, tui, backends, pricing"),
     ("[server]\nport = 70000", "2: server.port: 70000 is not between 0 and 65535"),

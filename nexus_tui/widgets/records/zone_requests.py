@@ -37,7 +37,7 @@ class ZoneRequests(LineWidget):
         rows = self._shown(zone)
         running = sum(row.is_live for row in rows)
         title = rule(
-            width, f"Requests of the {zone} zone", "newest first", *self._running(zone, running)
+            width, f"Requests of the {zone} zone", "newest first", *self._of_running(zone, running)
         )
         if not rows:
             return [title, (("  None has come yet.", "dim"),)]
@@ -50,7 +50,7 @@ class ZoneRequests(LineWidget):
         of_zone = [row for row in newest if row.zone is zone]
         return sorted(of_zone, key=lambda row: not row.is_live)[:SHOWN]
 
-    def _running(self, zone: PrivacyZone, running: int) -> list[str]:
+    def _of_running(self, zone: PrivacyZone, running: int) -> list[str]:
         if not running:
             return []
         may_be_cut = zone is PrivacyZone.OPEN and zone not in self._view.zones.cuts
