@@ -12,10 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
-from nexus_core.money.journal import Journal
 from nexus_core.money.ledger_schema import (
     LARGEST,
     ActionRow,
@@ -26,6 +26,9 @@ from nexus_core.money.ledger_schema import (
     is_outbox,
     migrate,
 )
+
+if TYPE_CHECKING:
+    from nexus_core.money.shared.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +96,7 @@ class Ledger:
                 file, too, and their supervisor holds its lock.
         """
         self.path = path
-        self._journal = None if journal is None else Journal(journal)
+        self._journal = None if journal is None else _journal_in(journal)
         self._appended = self._settled = 0  # rows that came, and those that are in the file or lost
         self.problem: str | None = None  # why nothing is written just now, for people
         self.lost = 0  # rows that were never written
@@ -287,6 +290,12 @@ class Ledger:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+
+def _journal_in(memory: int) -> Journal:
+    from nexus_core.money.shared.journal import Journal  # only several workers have some
+
+    return Journal(memory)
 
 
 def hold(path: Path) -> int:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nexus_tui
-from nexus_core.money.journal import journal_rows, keep_rows, make_journal
 from nexus_core.money.ledger import ledger_path
 from nexus_core.money.ledger_schema import LedgerRow
+from nexus_core.money.shared.journal import journal_rows, keep_rows, make_journal
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.state.base import StoreUnavailableError
 from nexus_core.state.valkey.departure import tell_departure

@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from nexus_core.money.journal import Journal, journal_rows, keep_rows, make_journal
 from nexus_core.money.ledger import Ledger, hold
 from nexus_core.money.ledger_schema import stored_as
+from nexus_core.money.shared.journal import Journal, journal_rows, keep_rows, make_journal
 from tests.money.ledger_rows import row
 
 
