@@ -23,7 +23,7 @@ from nexus_core.routing.requirements import (
 from nexus_core.types import PrivacyZone
 
 if TYPE_CHECKING:
-    from nexus_core.keys.shared import SharedLimits
+    from nexus_core.keys.shared_limits import SharedLimits
 
 _MAX_KNOWN = 4096  # requirements whose verdict is kept
 _Verdict = tuple[Requirements, Requirements | None]  # as asked, and as allowed; None: not at all

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from nexus_core.keys.shared import SharedLimits
+    from nexus_core.keys.shared_limits import SharedLimits
 
 MINUTE = 60_000_000_000  # nanoseconds
 SECOND = 1_000_000_000

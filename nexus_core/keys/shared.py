@@ -1,163 +1,151 @@
-"""A client key's limits where several processes share them: leases behind its meter."""
+"""Created keys in force that several Nexuses share: PostgreSQL is looked at once a second.
+
+In a fleet a change is heard of with the next beat, which brings the version of the keys' table.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from nexus_core.errors import NexusError, RateLimitedError, SharedLimitsError
-from nexus_core.keys.meter import SECOND, KeyMeter
-from nexus_core.state.base import StoreUnavailableError
-from nexus_core.state.leases.counts import Count, Counts
-from nexus_core.state.leases.rates import WINDOW_SECONDS, Need, RateLease, Rates
+from nexus_core.background import in_background
+from nexus_core.config.schema import StorageConfig
+from nexus_core.keys.database import DatabaseKeys
+from nexus_core.keys.live import LiveKeys
+from nexus_core.keys.store import KeyStoreError
+from nexus_core.types import JsonObject
 
-WhenAlone = Literal["share", "block", "full"]
-_SOON_SECONDS = 1  # after which what waits for others may ask again
+if TYPE_CHECKING:
+    from nexus_core.keys.key import StoredKey
+    from nexus_core.keys.store import KeyStorage
+    from nexus_core.state.base import Link
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+TRUSTED_SECONDS = 60.0  # that keys are taken while nobody can tell whether they still hold
+_UNTIL_KNOWN = "client keys: not read yet"
+
+_Found = tuple[int, "tuple[StoredKey, ...]"]
 
 
-class SharedLimits:
-    """The limits of one key; its meter counts what this process uses."""
+class SharedKeys(LiveKeys):
+    """Created keys of PostgreSQL, and the part of each beat that tells of their changes."""
+
+    name = "keys"
 
     def __init__(
-        self, name: str, meter: KeyMeter, counts: Counts, rates: Rates, when_alone: WhenAlone
+        self,
+        storage: StorageConfig,
+        now: Callable[[], float],
+        clock: Callable[[], int],
+        budgets: Callable[[Mapping[str, float | None]], None],
+        environment: Collection[str] = (),
     ) -> None:
-        self._name = name
-        self._meter = meter
-        self._counts = counts
-        self._rates = rates
-        self._when_alone: WhenAlone = when_alone
-        self.rpm: RateLease | None = None
-        self.tpm: RateLease | None = None
-        self.parallel: Count | None = None
-        self.follow()
+        """Read the keys, for some seconds at most; never fails. As of `LiveKeys`."""
+        self._shared = DatabaseKeys(storage)
+        super().__init__(None, now, clock, budgets, environment=environment)
+        self._link: Link | None = None
+        self._monotonic = time.monotonic
+        self.version = 0  # of the keys that are known
+        self._newest = 0  # that was heard of
+        self._heard = asyncio.Event()
+        self._doubted_since: float | None = None  # monotonic; None: what is known holds
+        self._go_by(_read_at(self._shared))
 
-    def follow(self) -> None:
-        """Hold the limits that the meter has now."""
-        meter = self._meter
-        self.rpm = self._rate("rpm", meter.rpm.limit if meter.rpm else None)
-        self.tpm = self._rate("tpm", meter.tpm.limit if meter.tpm else None)
-        name = f"parallel:{self._name}"
-        if meter.parallel is None:
-            self._counts.drop(name)
-            self.parallel = None
-        elif self.parallel is None or self.parallel.most != meter.parallel:
-            count = Count(name, meter.parallel, lambda: meter.under_way, lambda: None)
-            self.parallel = self._counts.share(count)
+    def join(self, link: Link) -> None:
+        """Hear of changes by the beats of a fleet."""
+        self._link = link
+        link.add(self)
 
-    def _rate(self, kind: str, limit: int | None) -> RateLease | None:
-        name = f"{kind} {self._name}"
-        if limit is None:
-            self._rates.drop(name)
-            return None
-        return self._rates.share(name, limit)
+    def _storage(self) -> KeyStorage:
+        return self._shared
 
-    def used(self) -> tuple[int | None, int | None]:
-        """Requests and tokens of the minute's limits that all processes use, as last heard."""
-        at = self._rates.clock()
-        rpm, tpm = self.rpm, self.tpm
-        return rpm.used(at) if rpm else None, tpm.used(at) if tpm else None
+    async def refresh(self) -> None:
+        async with self._refreshing:
+            before = self.version
+            self._go_by(await in_background(lambda: _read_at(self._shared)))
+        if self._link is not None and self.version != before:
+            self._link.hurry()  # so that others hear of it
 
-    # --- requests ------------------------------------------------------------------------
-
-    def enters(self, tokens: int) -> bool:
-        """Let a request in whose share is leased; False: ask with `obtain`.
-
-        The meter counts it as under way before.
-        """
-        if not self._rates.term.is_fresh:
-            return False
-        if self.parallel is not None and not self._counts.covers(self.parallel):
-            return False
-        if any(rate.left < amount for rate, amount in self._needs(tokens)):
-            return False
-        self._use(tokens)
-        return True
-
-    async def obtain(self, tokens: int) -> None:
-        """Let a request in whose share is not leased, as `enters` does.
-
-        Raises:
-            RateLimitedError: there is no room.
-            SharedLimitsError: the store can't be reached, and the configuration says to wait.
-        """
-        if self._rates.term.is_alone and not self._rates.term.is_fresh:
-            self._enter_alone(tokens)
-            return
-        count = self.parallel
-        if count is not None and not (
-            self._counts.covers(count) or await self._counts.obtain(count)
-        ):
-            raise self._too_many()
-        needs = self._needs(tokens)
+    async def run(self) -> None:
+        """Look for changes until cancelled."""
         try:
-            wait = await self._rates.obtain(needs) if needs else 0.0
-        except StoreUnavailableError:
-            if self._rates.term.was_heard and not self._rates.term.is_alone:
-                raise self._refusal(needs, tokens, 1.0) from None
-            self._enter_alone(tokens)
-            return
-        if wait:
-            raise self._refusal(needs, tokens, wait)
-        self._use(tokens)
+            while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._heard.wait(), LOOK_SECONDS)
+                self._heard.clear()
+                await self._look()
+        finally:
+            self._shared.close()
 
-    def leave(self, taken: int, used: int, elapsed: int) -> None:
-        """A request is over, `elapsed` nanoseconds after it began; the meter counts it no more."""
-        if self.parallel is not None:
-            self._counts.released(self.parallel)
-        if self.tpm is not None:
-            more = used - taken
-            if more < 0:  # what has come back by itself is not given back once more
-                back = int(elapsed / SECOND * self.tpm.limit / WINDOW_SECONDS)
-                more = -min(-more, max(0, taken - back))
-            self.tpm.left -= more
+    async def _look(self) -> None:
+        table = self._parts[1] if self._parts else None
+        if table is not None and table.problem is None:
+            version = await in_background(lambda: _version(self._shared))
+            if version == self.version:
+                self._doubted_since = None
+                return
+        await self.refresh()
 
-    def _needs(self, tokens: int) -> tuple[Need, ...]:
-        needs = [] if self.rpm is None else [Need(self.rpm, 1)]
-        return tuple(needs if self.tpm is None else [*needs, Need(self.tpm, tokens)])
-
-    def _use(self, tokens: int) -> None:
-        at = self._rates.clock()
-        for rate, amount in self._needs(tokens):
-            rate.use(amount, at)
-
-    # --- alone ---------------------------------------------------------------------------
-
-    def _enter_alone(self, tokens: int) -> None:
-        if self._when_alone == "block":
-            raise SharedLimitsError(
-                f"client key {self._name!r} has limits that replicas share, and their store can't "
-                "be reached"
-            )
-        at, is_full = self._rates.clock(), self._when_alone == "full"
-        count = self.parallel
-        if count is not None:
-            most = count.most if is_full else self._counts.usable(count)
-            if self._meter.under_way > most:
-                raise self._too_many()
-        needs, parts = self._needs(tokens), 1 if is_full else self._rates.live
-        waits = [rate.alone_wait(amount, rate.limit / parts, at) for rate, amount in needs]
-        if any(waits):
-            raise self._refusal(needs, tokens, max(waits))
-        for rate, amount in needs:
-            rate.alone_use(amount, rate.limit / parts, at)
-
-    # --- refusals ------------------------------------------------------------------------
-
-    def _too_many(self) -> NexusError:
-        limit = self._meter.parallel
-        return RateLimitedError(
-            f"client key {self._name!r} has {limit} requests under way, as many as it may",
-            _SOON_SECONDS,
-        )
-
-    def _refusal(self, needs: tuple[Need, ...], tokens: int, wait: float) -> NexusError:
-        """The limit that takes longest, in words."""
-        longest = max(needs, key=lambda need: need.rate.wait_until)
-        whose, limit = f"client key {self._name!r}", longest.rate.limit
-        if longest.rate is self.rpm:
-            why = f"{whose} is at its limit of {limit} requests a minute"
+    def _go_by(self, found: _Found | str) -> None:
+        if isinstance(found, str):
+            self._take(found)
+            self._doubt(found)
         else:
-            why = (
-                f"{whose} is at its limit of {limit} tokens a minute; "
-                f"this request was taken for about {tokens}"
-            )
-        return RateLimitedError(why, max(1, -int(-wait // 1)))
+            self.version, keys = found
+            self._newest = max(self._newest, self.version)
+            self._doubted_since = None
+            self._take(keys)
+
+    def _doubt(self, why: str) -> None:
+        """Nobody can tell whether keys were revoked: that is borne for a minute.
+
+        While PostgreSQL is down for all, no key can be changed, and those that are known hold.
+        """
+        link = self._link
+        is_alone = link is not None and link.alone_since is not None
+        if not is_alone and self._newest <= self.version:
+            self._doubted_since = None
+            return
+        at = self._monotonic()
+        if self._doubted_since is None:
+            self._doubted_since = at
+        elif at - self._doubted_since >= TRUSTED_SECONDS:
+            _, table = self.parts()
+            if not table.is_withdrawn:
+                log.error("%s; no created key is taken until they can be read", why)
+            table.withdraw(why)
+
+    # --- the part of each beat -----------------------------------------------------------
+
+    def report(self) -> JsonObject:
+        return {"version": self.version}
+
+    def accept(self, answer: JsonObject, sent: float) -> None:
+        version = answer.get("version")
+        if isinstance(version, int) and version > self._newest:
+            self._newest = version
+            self._heard.set()
+
+    def cut_off(self, since: float) -> None:
+        self._heard.set()
+
+
+def _read_at(store: DatabaseKeys) -> _Found | str:
+    """The keys and their version, or why they can't be read."""
+    try:
+        return store.read_at()
+    except KeyStoreError as error:
+        return str(error)
+
+
+def _version(store: DatabaseKeys) -> int | None:
+    try:
+        return store.version()
+    except KeyStoreError:
+        return None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.keys.live import LiveKeys
 from nexus_core.keys.meter import KeyMeter
-from nexus_core.keys.shared import SharedLimits
+from nexus_core.keys.shared_limits import SharedLimits
 from nexus_core.money.accounting import CostTracker
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.leases import Leases
