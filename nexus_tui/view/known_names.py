@@ -33,7 +33,12 @@ def known_names(source: EventSource, view: ViewModel) -> Names:
         origins = {row.origin for row in view.rows}
         yield from {one or "" for origin in origins for one in (origin.session, origin.subagent)}
 
+    def replicas() -> Iterable[str]:
+        yield from (replica.name for replica in source.replicas)
+        yield from {row.replica or "" for row in view.rows}
+
     return {
+        "replica": replicas,
         "model": models,
         "backend": backends,
         "key": keys,
