@@ -23,6 +23,7 @@ from nexus_core.observe.windows.counted import Counted
 from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
+from nexus_tui.sources.replica import Replica, Roll
 
 Status: TypeAlias = Literal["live", "stale", "closed"]
 
@@ -119,6 +120,8 @@ class EventSource(Protocol):
     def actions(self) -> Sequence[OperatorActed]: ...  # the last of operators, newest first
     @property
     def unsaved(self) -> Sequence[Unsaved]: ...  # what differs from the file until restart
+    @property
+    def replicas(self) -> Sequence[Replica]: ...  # of the fleet, by name; none: it is in no fleet
 
     @property
     def has_windows(self) -> bool: ...  # False: an old Nexus, which counts since its start only
@@ -181,6 +184,14 @@ class EventSource(Protocol):
 
         Raises:
             NexusError: it can't be done; the message is for the screen.
+        """
+        ...
+
+    async def roll(self) -> Roll | None:
+        """The replicas of the fleet as they are now; None: it is in none, or too old to say.
+
+        Raises:
+            NexusError: nobody can say; the message is for the screen.
         """
         ...
 

@@ -28,6 +28,7 @@ from nexus_core.types import Actor, PrivacyZone, QueueState
 from nexus_tui.sources.base import LAST_ACTIONS, NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.local_actor import local_actor
+from nexus_tui.sources.replica import Replica, Roll
 
 
 class Kept(Protocol):
@@ -230,6 +231,13 @@ class LocalSource:
     @property
     def unsaved(self) -> Sequence[Unsaved]:
         return self._core.unsaved
+
+    @property
+    def replicas(self) -> Sequence[Replica]:
+        return ()
+
+    async def roll(self) -> Roll | None:
+        return None
 
     async def refresh_costs(self) -> None:
         try:

@@ -44,12 +44,8 @@ from nexus_tui.sources.remote_http import (
 )
 from nexus_tui.sources.remote_known import RemoteKnown
 from nexus_tui.sources.remote_logs import RemoteLogs
-from nexus_tui.sources.remote_state import (
-    event_number,
-    parse,
-    read_exchange,
-    read_state,
-)
+from nexus_tui.sources.remote_state import event_number, parse, read_exchange, read_state
+from nexus_tui.sources.replica import PartOf, Roll, read_roll
 
 _Read = TypeVar("_Read")
 
@@ -57,6 +53,7 @@ PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)  # before each try to reconnect; the last 
 _SILENCE_SECONDS = 12.0  # a Nexus says something every 5 s, if only that it is there
 _ANSWER_SECONDS = 15.0  # of a command, beside what a probe may take
 _RECOUNT_SECONDS = 2.0  # between two looks at the whole state during a flood
+_ROLL_SECONDS = 2.0  # it is asked each second
 _KEY_PROBLEMS = (401, 403)
 _KEPT_EVENTS = 10_000  # between two drains
 
@@ -75,11 +72,16 @@ class RemoteSource(RemoteKnown):
         is_read_only: bool = False,
         pauses_seconds: tuple[float, ...] = PAUSES_SECONDS,
         logs: LogRing | None = None,
+        part_of: PartOf | None = None,
     ) -> None:
-        """`logs` is where the other side's log lines go; None: nobody looks at them."""
+        """`logs` is where the other side's log lines go; None: nobody looks at them.
+
+        `part_of`: it is one of several that a screen shows together.
+        """
         super().__init__()
         self.address = urlsplit(url).netloc
-        self.session = token_hex(8)
+        self.session = token_hex(8) if part_of is None else part_of.session
+        self.has_begun = asyncio.Event()  # what was there when it was attached is known
         self.is_read_only = is_read_only
         self.status: Status = "stale"
         self.stale_since: float | None = None
@@ -98,7 +100,11 @@ class RemoteSource(RemoteKnown):
         self._is_uncounted = False  # events are missing: the statistics are of before them
         self._counted_at = 0.0  # monotonic seconds
         self._http = RemoteHttp(url, authorization, dashboard_agent(self.session))
-        self._logs = None if logs is None else RemoteLogs(logs, self._ask)
+        self._logs = (
+            None
+            if logs is None
+            else RemoteLogs(logs, self._ask, None if part_of is None else part_of.replica)
+        )
 
     # --- what is known -------------------------------------------------------------------
 
@@ -253,6 +259,7 @@ class RemoteSource(RemoteKnown):
                 self._unseen += self._state.take(told)
                 self._hear_of_logs()
                 await self._count_anew()
+                self.has_begun.set()
                 self._arrived.set()
             case "gap":
                 self._miss(told)
@@ -294,6 +301,15 @@ class RemoteSource(RemoteKnown):
         is_due = time.monotonic() - self._counted_at >= _RECOUNT_SECONDS
         if self._is_uncounted and is_due:
             await self._look()
+
+    async def roll(self) -> Roll | None:
+        try:
+            call = HttpCall("GET", "/nexus/replicas")
+            return read_roll(await self._http.ask(call, _ROLL_SECONDS))
+        except UnknownCallError:
+            return None
+        except (RemoteError, UnreadableError) as error:
+            raise LinkLostError(f"{self.address}: {error}") from error
 
     async def refresh_costs(self) -> None:
         if self.status != "live":

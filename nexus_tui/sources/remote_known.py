@@ -14,6 +14,7 @@ from nexus_core.observe.windows.counted import Counted
 from nexus_core.observe.windows.window import Window
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.remote_state import RemoteState
+from nexus_tui.sources.replica import Replica
 
 
 class RemoteKnown:
@@ -58,6 +59,10 @@ class RemoteKnown:
     @property
     def unsaved(self) -> Sequence[Unsaved]:
         return self._state.unsaved
+
+    @property
+    def replicas(self) -> Sequence[Replica]:
+        return ()
 
     def now(self) -> float:
         return time.time() + self._state.clock_offset

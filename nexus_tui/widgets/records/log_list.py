@@ -28,6 +28,7 @@ _STYLES = {
 }
 _WIDE = 160  # columns from which there is room for the logger
 _LOGGER = 24
+_REPLICA = 10
 
 
 class LogList(RowList):
@@ -127,9 +128,11 @@ class LogList(RowList):
         logger = ""
         if width >= _WIDE:
             logger = f"  {fit(line.logger.removeprefix('nexus_core.'), _LOGGER)}"
+        replica = "" if line.replica is None else f"{fit(line.replica, _REPLICA)} "
         return (
             (f" {clock(line.at)} ", "dim"),
             (f"{line.level:<8} ", style),
-            (fit(line.text, width - 19 - len(logger)), style),
+            (replica, "title"),
+            (fit(line.text, width - 19 - len(logger) - len(replica)), style),
             (logger, "dim"),
         )

@@ -1,0 +1,115 @@
+"""A replica of a fleet, as the screen and the commands know it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nexus_core.observe.event_json import UnreadableError
+from nexus_core.types import is_list, is_object
+
+_MOST = 1000  # replicas of a fleet
+_MAX_TEXT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One replica; several processes of it (workers) are one."""
+
+    name: str
+    address: str | None = None  # URL where others reach it
+    version: str = ""
+    beat_at: float | None = None  # its last word to the store, in seconds since the epoch
+    is_dead: bool = False  # silent for so long that the others count on it no more
+    differs: bool = False  # its configuration is another one than that of who tells
+    alone_since: float | None = None  # as it says itself: it has no word from the store
+    switches: int | None = None  # version of the switches that it has carried out
+    problem: str | None = None  # why nothing of it is seen here; None: it is, or was never tried
+
+
+@dataclass(frozen=True, slots=True)
+class PartOf:
+    """What a replica's data source has of the screen that shows several."""
+
+    replica: str  # its name
+    session: str  # the screen's own word
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """The replicas of a fleet, as one of them tells."""
+
+    here: str  # the one that tells
+    replicas: tuple[Replica, ...]  # in order of their names, dead ones included
+    alone_since: float | None = None  # since when it has no word from the store; None: it has
+
+    def get(self, name: str) -> Replica | None:
+        """One of them."""
+        return next((one for one in self.replicas if one.name == name), None)
+
+
+def read_roll(told: object) -> Roll:
+    """Read the answer of GET /nexus/replicas.
+
+    Raises:
+        UnreadableError: it is not what a Nexus tells.
+    """
+    if not is_object(told) or not isinstance(here := told.get("here"), str):
+        raise UnreadableError("the replicas of a fleet are missing")
+    replicas = told.get("replicas")
+    if not is_list(replicas):
+        raise UnreadableError("the replicas of a fleet are missing")
+    found: dict[str, Replica] = {}
+    for one in (_read(entry) for entry in replicas[:_MOST]):
+        known = found.get(one.name)
+        found[one.name] = one if known is None else _together(known, one)
+    ordered = tuple([found[name] for name in sorted(found)])
+    return Roll(here[:_MAX_TEXT], ordered, _seconds(told, "alone_since"))
+
+
+def _read(told: object) -> Replica:
+    if not is_object(told) or not isinstance(name := told.get("name"), str) or not name:
+        raise UnreadableError("a replica has no name")
+    switches = told.get("switches")
+    return Replica(
+        name=name[:_MAX_TEXT],
+        address=_text(told, "address"),
+        version=_text(told, "version") or "",
+        beat_at=_seconds(told, "last_beat"),
+        is_dead=told.get("dead") is True,
+        differs=told.get("differs") is True,
+        switches=switches if isinstance(switches, int) else None,
+    )
+
+
+def _together(one: Replica, other: Replica) -> Replica:
+    """Two processes of one replica: it lives while one does, and lags as the last one does."""
+    if one.is_dead != other.is_dead:
+        return other if one.is_dead else one
+    beats = [at for at in (one.beat_at, other.beat_at) if at is not None]
+    switches = [number for number in (one.switches, other.switches) if number is not None]
+    return replace(
+        one,
+        beat_at=max(beats, default=None),
+        differs=one.differs or other.differs,
+        switches=min(switches, default=None),
+    )
+
+
+def named(names: Sequence[str], most: int = 4) -> str:
+    """`box-1, box-2 and 3 more`."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def _text(told: dict[str, Any], key: str) -> str | None:
+    value = told.get(key)
+    return value[:_MAX_TEXT] if isinstance(value, str) else None
+
+
+def _seconds(told: dict[str, Any], key: str) -> float | None:
+    value = told.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
