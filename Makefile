@@ -10,7 +10,7 @@ SOURCES := nexus_core nexus_tui tests benchmarks screenshots
 NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Nexus needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 
-.PHONY: demo test setup lint types layers unit test-programs format lock screenshots bench bench-parts clean
+.PHONY: demo test setup lint types layers unit test-programs test-fleet format lock screenshots bench bench-parts clean
 
 # Installs what Nexus needs to run, and nothing of what development needs; offline from then on.
 demo: $(RUNNABLE)
@@ -67,6 +67,10 @@ test-programs: $(READY)
 	@command -v gemini >/dev/null || echo "no gemini: npm install -g @google/gemini-cli"
 	@command -v opencode >/dev/null || echo "no opencode: npm install -g opencode-ai"
 	$(BIN)/python -m pytest -m programs tests/programs
+
+# Many processes through kills, partitions and restarts of their store, for minutes.
+test-fleet: $(READY)
+	$(BIN)/python -m pytest -m slow_fleet --timeout 900
 
 format: $(READY)
 	$(BIN)/ruff format $(SOURCES)

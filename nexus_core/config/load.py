@@ -29,6 +29,7 @@ from nexus_core.config.schema import (
     ServerConfig,
     UnusableBackend,
 )
+from nexus_core.config.sections.fleet import with_url
 from nexus_core.config.wording import A_DATE, faults_of, shown, unknown_key
 from nexus_core.errors import ConfigError
 from nexus_core.types import is_list, is_object
@@ -100,12 +101,14 @@ def load_config(
     auth = _with_keys(config.auth, environ, problems)
     if not problems.concern("auth"):
         _refuse_open_door(server, auth, overrides, environ, problems)
+    fleet = config.fleet and with_url(config.fleet, environ, problems.add_outside)
     problems.raise_if_any()
     backends = [with_environment(backend, environ) for backend in config.backends]
     return config.model_copy(
         update={
             "server": server,
             "auth": auth,
+            "fleet": fleet,
             "backends": tuple(b for b in backends if isinstance(b, BackendConfig)),
             "unusable": tuple(b for b in backends if isinstance(b, UnusableBackend)),
             "path": path.absolute() if path else None,
@@ -121,8 +124,9 @@ def load_config(
 def _checked(values: dict[str, Any], problems: Problems) -> Config:
     """The file's sections; those with problems are left at their defaults."""
     prepared = _without_computed(values, (), problems)
-    if is_object(auth := values.get("auth")):
-        prepared["auth"] = _without_computed(auth, ("auth",), problems)
+    for name in ("auth", "fleet"):
+        if is_object(section := values.get(name)):
+            prepared[name] = _without_computed(section, (name,), problems)
     if is_object(server := values.get("server")) and _is_old_engine(server):
         prepared["server"] = {**server, "upstream": "http1"}
     if is_list(backends := values.get("backends")):

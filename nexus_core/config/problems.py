@@ -11,7 +11,8 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 
-from nexus_core.config.schema import Config, KeyPath, may_be_a_key
+from nexus_core.config.schema import Config, KeyPath
+from nexus_core.config.sections.base import may_be_a_key
 from nexus_core.config.toml_faults import fault_of
 from nexus_core.config.toml_lines import Place, Span, places
 from nexus_core.config.wording import shown_path, written_out

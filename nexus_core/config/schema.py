@@ -7,42 +7,25 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-)
+from pydantic import AfterValidator, BeforeValidator, Field
 from typing_extensions import TypeIs
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.outbound_proxy import OutboundProxy, check_written
+from nexus_core.config.sections.base import (
+    AT_START,
+    HOST_PATTERN,
+    NAME_PATTERN,
+    Name,
+    Seconds,
+    Section,
+    VariableName,
+)
+from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.config.tui import TuiConfig
 from nexus_core.types import API_NAMES, DialectName, PrivacyZone, is_object
 
 KeyPath = tuple[str | int, ...]  # ("backends", 1, "zone")
-
-# A vendor's prefix, or a long run of small letters and digits. It errs on the side of hiding:
-# all it decides is whether a message repeats what the file says.
-_KEY_LIKE = re.compile(
-    r"(?:^|[^A-Za-z])(?:AIza|(?:sk|pk|rk|gsk|xai|hf|ghp|pat|Bearer)[-_ ])[A-Za-z0-9]"
-    r"|(?=[A-Za-z-]*\d)(?=[A-Z0-9-]*[a-z])[A-Za-z0-9-]{24,}"
-)
-
-
-def may_be_a_key(text: str) -> bool:
-    """Whether `text` looks like a secret that messages must not repeat."""
-    return _KEY_LIKE.search(text) is not None
-
-
-def _variable_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) or may_be_a_key(name):
-        raise ValueError(
-            "is not the name of an environment variable (letters, digits and _); "
-            "keys must not be in the file"
-        )
-    return name
 
 
 def _base_url(url: str) -> str:
@@ -98,41 +81,13 @@ def _api_name(name: str) -> str:
     return name
 
 
-HOST_PATTERN = r"^\S+$"
-NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
-
-Seconds = Annotated[float, Field(gt=0)]
 Tier = Annotated[int, Field(ge=0, le=4)]
 Priority = Annotated[int, Field(ge=-1000, le=1000)]
-Name = Annotated[str, Field(min_length=1)]
 Usd = Annotated[float, Field(ge=0)]
-VariableName = Annotated[str, AfterValidator(_variable_name)]
 BaseUrlText = Annotated[str, AfterValidator(_base_url)]
 ProxyText = Annotated[str, AfterValidator(check_written)]
 ApiName = Annotated[str, AfterValidator(_api_name)]
 ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
-
-
-class AtStart:
-    """Mark of a key or table whose change takes effect after a restart; all others are live."""
-
-
-AT_START = AtStart()
-
-
-class Section(BaseModel):
-    """Base of config tables: unknown keys and wrong types are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-def at_start(section: type[Section]) -> tuple[str, ...]:
-    """Names of a table's keys that are read at the start only."""
-    return tuple(
-        name
-        for name, field in section.model_fields.items()
-        if any(isinstance(mark, AtStart) for mark in field.metadata)
-    )
 
 
 class ServerConfig(Section):
@@ -193,8 +148,8 @@ class RoutingConfig(Section):
     max_retries: Annotated[int, Field(ge=0)] = 2
     unsupported_params: Literal["drop", "reject"] = "drop"
     weights: WeightsConfig = WeightsConfig()
-    aliases: dict[Name, Name] = {}  # see nexus_core/aliases.py
-    fallbacks: dict[Name, tuple[Name, ...]] = {}
+    aliases: dict[Name, Name] = Field(default={})  # see nexus_core/aliases.py
+    fallbacks: dict[Name, tuple[Name, ...]] = Field(default={})
     policies: tuple[PolicyConfig, ...] = ()
 
 
@@ -213,7 +168,7 @@ class BudgetConfig(Section):
     soft_limit_percent: Annotated[float, Field(gt=0, le=100)] = 75
     hard_limit_action: Literal["warn", "block_cloud", "block_all"] = "block_cloud"
     unpriced: Literal["allow", "block"] = "allow"  # cloud models whose cost no limit can hold
-    keys: dict[Name, KeyBudgetConfig] = {}  # by the name of the client key
+    keys: dict[Name, KeyBudgetConfig] = Field(default={})  # by the name of the client key
 
 
 class StorageConfig(Section):
@@ -265,9 +220,10 @@ class Config(Section):
     queue: Annotated[QueueConfig, AT_START] = QueueConfig()
     budget: BudgetConfig = BudgetConfig()
     storage: Annotated[StorageConfig, AT_START] = StorageConfig()
+    fleet: Annotated[FleetConfig | None, AT_START] = None  # None: one process, nothing shared
     tui: TuiConfig = TuiConfig()
     backends: tuple[BackendConfig, ...] = ()
-    pricing: dict[str, dict[str, PriceConfig]] = {}
+    pricing: dict[str, dict[str, PriceConfig]] = Field(default={})
     path: Path | None = None  # the file it came from
     unusable: tuple[UnusableBackend, ...] = ()
     notes: tuple[str, ...] = ()  # for people: what was passed over in the environment
@@ -285,5 +241,6 @@ COMPUTED: frozenset[KeyPath] = frozenset(
         ("auth", "admin_key"),
         ("backends", "api_key"),
         ("backends", "via"),
+        ("fleet", "url"),
     }
 )

@@ -10,14 +10,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from nexus_core.config.schema import (
-    COMPUTED,
-    HOST_PATTERN,
-    NAME_PATTERN,
-    Config,
-    KeyPath,
-    may_be_a_key,
-)
+from nexus_core.config.schema import COMPUTED, Config, KeyPath
+from nexus_core.config.sections.base import HOST_PATTERN, NAME_PATTERN, may_be_a_key
 from nexus_core.near_names import near_names
 from nexus_core.types import JsonObject
 

@@ -15,8 +15,8 @@ from nexus_core.config.schema import (
     Config,
     RoutingConfig,
     ServerConfig,
-    at_start,
 )
+from nexus_core.config.sections.base import at_start
 from nexus_core.fleet.circuit import NO_COOLDOWNS
 from nexus_core.fleet.snapshot import BackendSnapshot, first_snapshot, is_same_server
 from nexus_core.routing.context import RoutingContext

@@ -10,11 +10,17 @@ import tomli
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.load import load_config
-from nexus_core.config.schema import BackendConfig, Config, PolicyConfig, Section
+from nexus_core.config.schema import BackendConfig, Config, PolicyConfig
+from nexus_core.config.sections.base import Section
+from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.types import PrivacyZone
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
-VARIABLES = {"OPENAI_API_KEY": "sk-openai", "NEXUS_API_KEYS": "laptop:k1,k2"}
+VARIABLES = {
+    "OPENAI_API_KEY": "sk-openai",
+    "NEXUS_API_KEYS": "laptop:k1,k2",
+    "NEXUS_REDIS_URL": "redis://127.0.0.1:6379",
+}
 NOT_IN_THE_FILE = {"api_keys", "admin_key", "api_key", "via"}  # read from the environment
 
 
@@ -58,6 +64,7 @@ def test_every_key_of_every_section_stands_in_the_example(tmp_path: Path) -> Non
         section = field.default
         if isinstance(section, Section):
             assert set(type(section).model_fields) - NOT_IN_THE_FILE == set(written[name])
+    assert set(written["fleet"]) == set(FleetConfig.model_fields) - {"url"}
     assert keys_of(written["backends"]) == set(BackendConfig.model_fields) - NOT_IN_THE_FILE
     assert keys_of(written["routing"]["policies"]) == set(PolicyConfig.model_fields)
 

@@ -13,8 +13,8 @@ from nexus_core.config.schema import (
     Config,
     RoutingConfig,
     ServerConfig,
-    at_start,
 )
+from nexus_core.config.sections.base import at_start
 from nexus_core.config.toml_lines import locate
 from nexus_core.errors import ConfigError
 from nexus_core.types import PrivacyZone
@@ -287,7 +287,7 @@ def test_a_backend_is_the_same_however_it_is_written(tmp_path: Path) -> None:
 
 
 def test_the_schema_says_which_keys_need_a_restart() -> None:
-    assert at_start(Config) == ("auth", "queue", "storage")
+    assert at_start(Config) == ("auth", "queue", "storage", "fleet")
     assert at_start(ServerConfig) == (
         "host",
         "port",
