@@ -91,7 +91,9 @@ class NexusApp(App[None], inherit_bindings=False):
         tui = source.config.tui
         self._look_as(tui, draws_ascii)
         self.source = source
-        self.view = view = ViewModel(source.requests, now=now or source.now)
+        self.view = view = ViewModel(
+            source.requests, now=now or source.now, is_fleet=source.fleet is not None
+        )
         view.known_names = known_names(source, view)
         view.window = Window(tui.window)
         self.frames = frames = Frames(source, view, now or source.now)

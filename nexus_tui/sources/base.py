@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -23,7 +23,7 @@ from nexus_core.observe.windows.counted import Counted
 from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
-from nexus_tui.sources.replica import Replica, Roll
+from nexus_tui.sources.replica import Roll
 
 Status: TypeAlias = Literal["live", "stale", "closed"]
 
@@ -121,7 +121,7 @@ class EventSource(Protocol):
     @property
     def unsaved(self) -> Sequence[Unsaved]: ...  # what differs from the file until restart
     @property
-    def replicas(self) -> Sequence[Replica]: ...  # of the fleet, by name; none: it is in no fleet
+    def fleet(self) -> Roll | None: ...  # its replicas, as last told; None: it is in none
 
     @property
     def has_windows(self) -> bool: ...  # False: an old Nexus, which counts since its start only
@@ -185,6 +185,10 @@ class EventSource(Protocol):
         Raises:
             NexusError: it can't be done; the message is for the screen.
         """
+        ...
+
+    def watch(self) -> Callable[[], None]:
+        """Look at the replicas more often until the returned function is called."""
         ...
 
     async def roll(self) -> Roll | None:

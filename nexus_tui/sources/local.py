@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from nexus_core.config.schema import Config
@@ -28,7 +28,7 @@ from nexus_core.types import Actor, PrivacyZone, QueueState
 from nexus_tui.sources.base import LAST_ACTIONS, NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.local_actor import local_actor
-from nexus_tui.sources.replica import Replica, Roll
+from nexus_tui.sources.replica import Roll
 
 
 class Kept(Protocol):
@@ -233,8 +233,11 @@ class LocalSource:
         return self._core.unsaved
 
     @property
-    def replicas(self) -> Sequence[Replica]:
-        return ()
+    def fleet(self) -> Roll | None:
+        return None
+
+    def watch(self) -> Callable[[], None]:
+        return lambda: None
 
     async def roll(self) -> Roll | None:
         return None

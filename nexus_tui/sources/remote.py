@@ -142,6 +142,11 @@ class RemoteSource(RemoteKnown):
         self.status = "closed"
         self._arrived.set()
 
+    def be(self, part: PartOf) -> None:
+        """Be one of several that a screen shows together."""
+        if self._logs is not None:
+            self._logs.replica = part.replica
+
     # --- the link ------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:

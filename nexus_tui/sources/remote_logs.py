@@ -35,7 +35,7 @@ class RemoteLogs:
 
         `replica`: which one of a fleet it is.
         """
-        self._replica = replica
+        self.replica = replica
         self._ring = ring
         self._ask = ask
         self._last: str | None = None  # the id of the newest line that was taken in
@@ -75,7 +75,7 @@ class RemoteLogs:
         unreadable = 0
         for line in lines[-CAPACITY:]:
             try:
-                self._ring.add(_read_line(line, self._replica))
+                self._ring.add(_read_line(line, self.replica))
             except UnreadableError:
                 unreadable += 1
         if unreadable:
@@ -84,7 +84,7 @@ class RemoteLogs:
 
     def _report(self, problem: str) -> None:
         if problem != self._problem:
-            log.warning("log of %s: %s", self._replica or "the attached Nexus", problem)
+            log.warning("log of %s: %s", self.replica or "the attached Nexus", problem)
         self._problem = problem
 
 

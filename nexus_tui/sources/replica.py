@@ -25,6 +25,7 @@ class Replica:
     differs: bool = False  # its configuration is another one than that of who tells
     alone_since: float | None = None  # as it says itself: it has no word from the store
     switches: int | None = None  # version of the switches that it has carried out
+    is_open: bool | None = None  # its switch of the open zone is on; None: not seen from here
     problem: str | None = None  # why nothing of it is seen here; None: it is, or was never tried
 
 
@@ -43,6 +44,8 @@ class Roll:
     here: str  # the one that tells
     replicas: tuple[Replica, ...]  # in order of their names, dead ones included
     alone_since: float | None = None  # since when it has no word from the store; None: it has
+    lease_seconds: float = 1.0  # how long the open zone may be used without a word from it
+    keeps_open: bool = False  # without one the open zone stays in use: [fleet] when_alone
 
     def get(self, name: str) -> Replica | None:
         """One of them."""
@@ -65,7 +68,13 @@ def read_roll(told: object) -> Roll:
         known = found.get(one.name)
         found[one.name] = one if known is None else _together(known, one)
     ordered = tuple([found[name] for name in sorted(found)])
-    return Roll(here[:_MAX_TEXT], ordered, _seconds(told, "alone_since"))
+    return Roll(
+        here[:_MAX_TEXT],
+        ordered,
+        alone_since=_seconds(told, "alone_since"),
+        lease_seconds=_seconds(told, "open_zone_lease_seconds") or 1.0,
+        keeps_open=told.get("when_alone") == "keep",
+    )
 
 
 def _read(told: object) -> Replica:

@@ -10,6 +10,7 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock
 from nexus_tui.view.actors import by_whom, last_cut
 from nexus_tui.view.frame import Frame
+from nexus_tui.view.replicas import is_cut_in_part, reach_words, replica_alarms
 from nexus_tui.view.zones import Cut, ZoneWatch
 
 
@@ -31,6 +32,10 @@ def alarms(frame: Frame, zones: ZoneWatch, server: Mortal | None, *, is_short: b
         lines.append("LINK CLOSED: values are stale")
     if frame.notice:
         lines.append(escaped(frame.notice))
+    if frame.fleet is not None:
+        lines += replica_alarms(frame.fleet, is_short=is_short)
+        if is_cut_in_part(frame.fleet, frame.now):
+            lines.append(f"OPEN ZONE {reach_words(frame.fleet, frame.now)}")
     cut = [zone for zone in PrivacyZone if zone not in frame.zones_on]
     return lines + [_cut(zone, frame, zones.cuts.get(zone), is_short=is_short) for zone in cut]
 

@@ -34,7 +34,8 @@ def known_names(source: EventSource, view: ViewModel) -> Names:
         yield from {one or "" for origin in origins for one in (origin.session, origin.subagent)}
 
     def replicas() -> Iterable[str]:
-        yield from (replica.name for replica in source.replicas)
+        if source.fleet is not None:
+            yield from (replica.name for replica in source.fleet.replicas)
         yield from {row.replica or "" for row in view.rows}
 
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from nexus_core.config.schema import Config
 from nexus_core.control.unsaved import Unsaved
@@ -50,8 +51,9 @@ class FleetKnown:
     # --- the replicas --------------------------------------------------------------------
 
     @property
-    def replicas(self) -> Sequence[Replica]:
-        return [part.shown for _, part in sorted(self.parts.items()) if not part.has_left]
+    def fleet(self) -> Roll:
+        shown = [part.shown for _, part in sorted(self.parts.items()) if not part.has_left]
+        return replace(self.last_roll, here=self.seed_name, replicas=tuple(shown))
 
     def open_parts(self) -> list[Part]:
         """Those that have a source, the one that was attached to first."""
@@ -76,8 +78,9 @@ class FleetKnown:
     def close(self) -> None:
         """Stop receiving."""
         self._is_closed = True
-        for source in self.open_sources():
-            source.close()
+        for part in self.parts.values():
+            if part.source is not None:
+                part.source.close()
         self._drained.set()
         self._news()
 

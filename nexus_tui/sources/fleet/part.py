@@ -8,6 +8,7 @@ from dataclasses import replace
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.windows.counted import Counted
 from nexus_core.observe.windows.window import MOVING, Window
+from nexus_core.types import PrivacyZone
 from nexus_tui.sources.base import EventSource
 from nexus_tui.sources.fleet.numbers import Past
 from nexus_tui.sources.replica import Replica
@@ -38,11 +39,12 @@ class Part:
     @property
     def shown(self) -> Replica:
         """The replica, with what is wrong with it from here."""
-        source = self.source
-        problem = self.problem
-        if source is not None and self.past is None and source.status == "stale":
-            problem = source.notice
-        return self.told if problem is None else replace(self.told, problem=problem)
+        source, told = self.source, self.told
+        if source is None or self.past is not None:
+            return told if self.problem is None else replace(told, problem=self.problem)
+        if source.status == "stale":
+            return replace(told, problem=source.notice)
+        return replace(told, is_open=source.is_zone_enabled(PrivacyZone.OPEN))
 
     def begin(self, source: EventSource) -> None:
         """Its data come from this source from now on."""

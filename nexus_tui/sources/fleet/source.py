@@ -24,7 +24,7 @@ from nexus_tui.sources.fleet.orders import ask_all, is_for, is_for_all
 from nexus_tui.sources.fleet.part import Part
 from nexus_tui.sources.remote import RemoteSource
 from nexus_tui.sources.remote_http import LinkLostError, RemoteError
-from nexus_tui.sources.replica import Replica, Roll
+from nexus_tui.sources.replica import PartOf, Replica, Roll
 
 ROLL_SECONDS = 1.0  # between two looks at who is there
 _WATCHED_SECONDS = 0.25  # the same while somebody watches a switch reach them
@@ -47,16 +47,19 @@ class FleetSource(FleetKnown):
         opens: Opens,
         *,
         is_read_only: bool = False,
+        look_seconds: float = ROLL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             seed: of the replica that told the roll; it is kept by whoever made it.
             opens: gives the source of another one, not connected yet.
+            look_seconds: between two looks at who is there.
         """
         super().__init__(seed, roll, clock)
         self.is_read_only = is_read_only
         self._opens = opens
+        self._look_seconds = look_seconds
         self._begun = asyncio.Event()  # every replica of the first roll is being reached
         self._tasks: asyncio.TaskGroup | None = None
         self._woken = asyncio.Event()
@@ -70,12 +73,13 @@ class FleetSource(FleetKnown):
             self._tasks = tasks
             here = tasks.create_task(self._pass_on(self.seed), name="replica here")
             if isinstance(self.seed, RemoteSource):
+                self.seed.be(PartOf(self.seed_name, self.session))
                 self.seed_part.is_settled = False
                 tasks.create_task(self._settled(self.seed_part, self.seed), name="begin here")
             self._take([self.last_roll])
             self._begun.set()
             while self.status != "closed":
-                pause = _WATCHED_SECONDS if self._watchers else ROLL_SECONDS
+                pause = _WATCHED_SECONDS if self._watchers else self._look_seconds
                 try:
                     async with asyncio.timeout(pause):
                         await self._woken.wait()
@@ -189,7 +193,7 @@ class FleetSource(FleetKnown):
 
     async def _pass_on(self, source: EventSource) -> None:
         """Wake who waits for the fleet when this one has something."""
-        while source.status != "closed":
+        while "closed" not in (self.status, source.status):
             await source.wait()
             self._news()
             await self._drained.wait()
