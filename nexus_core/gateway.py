@@ -23,6 +23,7 @@ from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import Registry
 from nexus_core.keys.live import LiveKeys, keys_path
+from nexus_core.known_secrets import SECRETS
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.event_log import EventLog
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from nexus_core.control.config_file import ConfigControl, Configurable
     from nexus_core.control.execute import Operator
     from nexus_core.control.explainer import Explainer
+    from nexus_core.control.keys import KeyControl
     from nexus_core.discovery.watch import Discoverable, Discovery
 
 _FOR_IMPORTS = 8  # descriptors
@@ -82,6 +84,7 @@ class Gateway:
         options: GatewayOptions = _DEFAULT,
     ) -> None:
         self.is_demo = options.is_demo
+        SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
         self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
         self.stats = Stats()
@@ -103,6 +106,7 @@ class Gateway:
             now,
             time.monotonic_ns if clock is time.monotonic else lambda: int(clock() * 1e9),
             self.cost_tracker.limit_created,
+            environment=[key.name for key in config.auth.api_keys],
             is_optional=options.is_demo,
         )
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
@@ -125,6 +129,7 @@ class Gateway:
         self._parts = parts
         self._own = OwnRequests(live, self.forwarder, self.captures)
         self._operator: Operator | None = None
+        self._key_control: KeyControl | None = None
         self._explainer: Explainer | None = None
 
     @property
@@ -156,12 +161,37 @@ class Gateway:
         return self._operator
 
     @property
+    def key_control(self) -> KeyControl:
+        """Who carries out operators' commands on client keys; made when first asked for."""
+        if self._key_control is None:
+            from nexus_core.control.key_use import KeyUse
+            from nexus_core.control.keys import KeyControl
+
+            use = KeyUse(
+                self.recent,
+                lambda: self.forwarder.in_flight_by_client,
+                self.cost_tracker.last_use,
+                self.now,
+            )
+            self._key_control = KeyControl(
+                self.keys,
+                self.actions,
+                use,
+                lambda: self.cost_tracker.budget,
+                self.now,
+                lambda: tuple(key.name for key in self.config.auth.api_keys),
+            )
+        return self._key_control
+
+    @property
     def explainer(self) -> Explainer:
         """Who explains where a request would go; made when first asked for."""
         if self._explainer is None:
             from nexus_core.control.explainer import Explainer
 
-            self._explainer = Explainer(self.live, self._parts, self.forwarder.contexts)
+            self._explainer = Explainer(
+                self.live, self._parts, self.forwarder.contexts, self.keys.named
+            )
         return self._explainer
 
     @asynccontextmanager

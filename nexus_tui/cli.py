@@ -7,28 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nexus_core import __version__
-from nexus_tui.commands import (
-    attach,
-    backends,
-    check,
-    completion,
-    costs,
-    explain,
-    init,
-    logs,
-    request,
-    requests,
-    status,
-)
 from nexus_tui.commands.base.subcommands import MainParser, SubcommandParser
 from nexus_tui.commands.base.target import load
-from nexus_tui.commands.keys import command as keys
-from nexus_tui.commands.run import command as run_program
 from nexus_tui.process.address import why_not_bound
 from nexus_tui.process.console.charset import (
     ASCII_VARIABLE,
@@ -55,16 +41,11 @@ _INSTEAD = {
     "in the background": "; nexus attach shows the dashboard",
 }
 
-_COMMANDS = (
-    *(attach, run_program, explain, status, backends, requests, request, costs, logs, keys),
-    *(check, init),
-)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
     try:
-        options = _parser().parse_args(arguments)
+        options = _options(arguments)
         environ: Mapping[str, str] = os.environ
         if options.ascii:
             environ = {**environ, ASCII_VARIABLE: "true"}
@@ -81,8 +62,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         give_up_on_closed_streams()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = MainParser(
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for; a start that names no command comes by without importing them."""
+    with suppress(_MoreIsAskedError):
+        return _parser(_StartParser).parse_args(arguments)
+    parser = _parser(MainParser)
+    _add_commands(parser)
+    return parser.parse_args(arguments)
+
+
+class _MoreIsAskedError(Exception):
+    """The words have more than the options of a start, or a fault."""
+
+
+class _StartParser(argparse.ArgumentParser):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, add_help=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise _MoreIsAskedError(message)
+
+
+_AnyParser = TypeVar("_AnyParser", MainParser, _StartParser)
+
+
+def _parser(kind: type[_AnyParser]) -> _AnyParser:
+    """The parser of `nexus` without its commands."""
+    parser = kind(
         prog="nexus",
         description="One endpoint for local inference servers and cloud APIs, for clients of "
         "OpenAI, Anthropic, Google and Ollama.",
@@ -116,19 +122,41 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-format", type=str.lower, metavar="F", help="log format: pretty (default) or json")
     add("--ascii", action="store_true", help="ASCII characters only (default: by the locale)")
     add("--version", action="version", version=f"nexus {__version__}")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, command=None)
+    return parser
+
+
+def _add_commands(parser: MainParser) -> None:
+    from nexus_tui.commands import (
+        attach,
+        backends,
+        check,
+        completion,
+        costs,
+        explain,
+        init,
+        logs,
+        request,
+        requests,
+        status,
+    )
+    from nexus_tui.commands.keys import command as keys
+    from nexus_tui.commands.run import command as run_program
+
     parser.programs = run_program.NAMES
     commands = parser.add_subparsers(
         dest="command", title="commands", metavar="COMMAND", parser_class=SubcommandParser
     )
-    for command in _COMMANDS:
+    for command in (
+        *(attach, run_program, explain, status, backends, requests, request, costs, logs, keys),
+        *(check, init),
+    ):
         command.add_command(commands, _port)
     completion.add_command(commands, parser)
     for command_parser in commands.choices.values():
         command_parser.add_argument(
             "--ascii", action="store_true", default=argparse.SUPPRESS, help="ASCII characters only"
         )
-    return parser
 
 
 def _port(text: str) -> int:

@@ -13,6 +13,9 @@ LATE = {
     *("nexus_core.control.reload", "nexus_core.discovery", "nexus_core.money.report"),
     *("nexus_core.routing.explain", "nexus_core.routing.what_if", "fastapi", "prometheus_client"),
     "nexus_tui.sources",
+    # Of the other commands, which `nexus --no-ui` does not come by.
+    *("nexus_tui.commands.attach", "nexus_tui.commands.run", "nexus_tui.commands.base.client"),
+    *("nexus_tui.commands.base.text_view", "nexus_tui.commands.base.listener"),
 }
 
 # Each takes half a millisecond to make, and a struct a hundredth of that.
@@ -23,6 +26,7 @@ def test_what_serving_does_not_need_is_not_imported_before_it(tmp_path: Path) ->
     program = (
         "import sys, nexus_tui.cli, nexus_tui.process.logs.log_handlers, nexus_tui.process.loop\n"
         "import nexus_core.config.load, nexus_tui.process.serving\n"
+        "nexus_tui.cli._options(['--no-ui', '--port', '8000'])\n"
         "from nexus_core.config.schema import Config\n"
         "from nexus_core.gateway import Gateway\n"
         "Gateway(Config())\n"
@@ -59,6 +63,24 @@ def test_what_people_ask_for_is_imported_soon_after_the_start(tmp_path: Path) ->
     )
 
     assert done.stdout == "set()\n"
+
+
+def test_patterns_of_failures_are_not_compiled_before_one(tmp_path: Path) -> None:
+    program = (
+        "import re\n"
+        "compiled, compile_it = [], re.compile\n"
+        "re.compile = lambda p, *flags: (compiled.append(ascii(p)), compile_it(p, *flags))[1]\n"
+        "import nexus_tui.process.serving\n"
+        "print(*compiled)"
+    )
+
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert "request=" in done.stdout  # of log lines, which every request has
+    assert "prompt is too long" not in done.stdout
+    assert "unregistered callers" not in done.stdout
 
 
 def test_few_values_of_the_core_are_dataclasses(tmp_path: Path) -> None:

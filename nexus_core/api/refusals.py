@@ -7,6 +7,7 @@ import logging
 from nexus_core import descriptors
 from nexus_core.errors import NexusError, OutOfDescriptorsError
 from nexus_core.gateway import Gateway
+from nexus_core.known_secrets import SECRETS
 from nexus_core.observe.events import RequestRefused
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class Refusals:
 
     def log_failure(self, error: Exception, path: str, request_id: str) -> None:
         """Log an error that is a fault of Nexus."""
-        log.error("failed request=%s path=%s", request_id, ascii(path), exc_info=error)
+        told = ascii(SECRETS.cut_text(path))
+        log.error("failed request=%s path=%s", request_id, told, exc_info=error)
 
     def _publish(self, error: NexusError, path: str, request_id: str) -> None:
         if not path.startswith(_DATA_PLANE):
@@ -41,7 +43,7 @@ class Refusals:
             RequestRefused(
                 at=self._gateway.now(),
                 request_id=request_id,
-                path=path,
+                path=SECRETS.cut_text(path),
                 status=error.status,
                 code=error.code,
             )

@@ -1,6 +1,6 @@
 """The [tui] section of nexus.toml: checked by the core, used by the dashboard."""
 
-from __future__ import annotations
+# Annotations are values here, as in `schema.py`.
 
 from typing import Annotated, Literal
 

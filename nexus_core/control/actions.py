@@ -24,6 +24,7 @@ from nexus_core.control.commands import (
     SwitchBackend,
     SwitchZone,
 )
+from nexus_core.known_secrets import SECRETS
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import OperatorActed
 from nexus_core.types import Actor
@@ -142,5 +143,7 @@ def deed_of(command: Command) -> Deed:
 
 
 def _in_one_line(text: str) -> str:
-    line = "; ".join(part.strip() for part in text.splitlines() if part.strip())
+    """Without secrets: an operator may have called a key by its own."""
+    told = SECRETS.cut_text(text)
+    line = "; ".join(part.strip() for part in told.splitlines() if part.strip())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

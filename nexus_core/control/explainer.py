@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.dialects.request import Request
@@ -26,12 +27,23 @@ from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.what_if import with_usable
 
+if TYPE_CHECKING:
+    from nexus_core.keys.held import HeldKey
+
 
 class Explainer:
     """Explainer of routes, with the same routing context as real decisions."""
 
-    def __init__(self, live: LiveConfig, parts: ProxyParts, contexts: ContextBuilder) -> None:
+    def __init__(
+        self,
+        live: LiveConfig,
+        parts: ProxyParts,
+        contexts: ContextBuilder,
+        key: Callable[[str], HeldKey | None] = lambda _: None,
+    ) -> None:
+        """`key` gives the created client key of a name."""
         self._live = live
+        self._key = key
         self._parts = parts
         self._contexts = contexts
 
@@ -40,6 +52,9 @@ class Explainer:
 
         Args:
             request: a whole request, to report its translation for the selected backend.
+
+        Raises:
+            ModelNotAllowedError: the client's key may not use the model.
         """
         # As the forwarder does: what is spent counts.
         await self._parts.cost_tracker.ready(wants_prices=False)
@@ -68,8 +83,11 @@ class Explainer:
         return replace(explanation, translation=translation)
 
     def _foresee(self, question: Question) -> RouteDecision:
-        need = read_requirements(question.model, question.hints, self._live.config.routing)
-        context = self._contexts.build(question.client)
+        routing, client = self._live.config.routing, question.client
+        key = None if client is None else self._key(client)
+        read = read_requirements if key is None else key.need
+        need = read(question.model, question.hints, routing)
+        context = self._contexts.build(client)
         return route(need.asking(question.demand), with_usable(context, question.usable))
 
     async def _translation(self, request: Request, chosen: Chosen) -> TranslationReport | None:

@@ -7,13 +7,15 @@ from typing import Any, TypeVar
 
 from nexus_core.background import in_background
 from nexus_core.control.actions import Actions, Deed
+from nexus_core.control.key_use import KeyUse
 from nexus_core.errors import KeyNotFoundError, NexusError
 from nexus_core.keys import changes
 from nexus_core.keys.asked import read_duration
 from nexus_core.keys.changes import Issued
+from nexus_core.keys.held import HeldKey
 from nexus_core.keys.key import StoredKey
 from nexus_core.keys.live import LiveKeys
-from nexus_core.keys.told import as_json, use_as_json
+from nexus_core.keys.told import Use, as_json, environment_as_json, use_as_json
 from nexus_core.money.budget import Budget
 from nexus_core.types import Actor, JsonObject
 
@@ -27,28 +29,42 @@ class KeyControl:
         self,
         keys: LiveKeys,
         actions: Actions,
+        use: KeyUse,
         budget: Callable[[], Budget],
         now: Callable[[], float],
         environment: Callable[[], tuple[str, ...]],
     ) -> None:
         """`environment` gives the names of the keys that it has."""
+        self._use = use
         self._keys = keys
         self._actions = actions
         self._budget = budget
         self._now = now
         self._environment = environment
 
-    def listed(self) -> list[JsonObject]:
-        """All created keys and what is used of their limits."""
+    async def listed(self) -> JsonObject:
+        """All keys, created ones and those of the environment, and what is used of their limits."""
+        await self._use.look()
         _, table = self._keys.parts()
-        return [self._told(held.name) for held in table.keys]
+        use, at, budget = self._use.by_client(), self._now(), self._budget()
+        return {
+            "keys": [self._used(held, at, use) for held in table.keys],
+            "environment": [
+                environment_as_json(
+                    name, budget.limit_usd(name), use(name), budget.account(name, at)
+                )
+                for name in self._environment()
+            ],
+            "problem": table.problem,
+        }
 
-    def shown(self, name: str) -> JsonObject:
-        """One of them.
+    async def shown(self, name: str) -> JsonObject:
+        """One of the created ones.
 
         Raises:
             KeyNotFoundError: there is none of this name.
         """
+        await self._use.look()
         return self._told(name)
 
     async def create(self, name: str, asked: Mapping[str, Any], by: Actor) -> JsonObject:
@@ -79,6 +95,16 @@ class KeyControl:
 
         return self._issued(await self._carry_out(deed, by, renew))
 
+    async def block(self, name: str, by: Actor, *, blocked: bool) -> JsonObject:
+        """Let a key open nothing until it is let in again, or let it in again."""
+        done = ("key_blocked", "blocked") if blocked else ("key_unblocked", "unblocked")
+        deed = Deed(done[0], name, f"{done[1]} client key {name}")
+        store, _ = self._keys.parts()
+        await self._carry_out(
+            deed, by, lambda: changes.block(store, name, self._now() if blocked else None)
+        )
+        return self._told(name)
+
     async def revoke(self, name: str, by: Actor) -> JsonObject:
         """Let a key open nothing any more."""
         deed = Deed("key_revoked", name, f"revoked client key {name}")
@@ -106,8 +132,11 @@ class KeyControl:
             if stored is not None:  # and the file can't be read any more
                 return as_json(stored, at)
             raise KeyNotFoundError(f"there is no created client key {name!r}", param="name")
-        spent = self._budget().account(name, at)
+        return self._used(held, at, self._use.by_client())
+
+    def _used(self, held: HeldKey, at: float, use: Callable[[str], Use]) -> JsonObject:
+        spent = self._budget().account(held.name, at)
         return {
             **as_json(held.stored, at),
-            "used": use_as_json(held.meter, held.clock(), spent),
+            "used": use_as_json(held.meter, held.clock(), spent, use(held.name).last),
         }

@@ -11,6 +11,7 @@ from nexus_core.config.changes import Change
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.control.unsaved import Unsaved, unsaved, with_saved
 from nexus_core.fleet.lifecycle import Fleet
+from nexus_core.known_secrets import SECRETS
 from nexus_core.observe.events import ConfigReloaded, OperatorActed
 from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
@@ -61,6 +62,7 @@ class LiveConfig:
         Raises:
             ValueError: the name is taken.
         """
+        SECRETS.learn(None, (backend,))
         self._fleet.add(backend, found)
         self._has_grown.set()
 
@@ -107,6 +109,7 @@ class LiveConfig:
         the plan names them.
         """
         plan, parts = self.plan_reload(config), self._parts
+        SECRETS.learn(plan.config.auth, plan.config.backends)
         with self.registry.together():
             self.clear_cooldowns()
             self._fleet.apply(plan.config, self.config, plan.fleet)

@@ -52,7 +52,8 @@ class AskedQuestion(BaseModel):
         "normal"
     )
     client: Annotated[
-        _Name | None, Field(description="Name of the client key; its budget counts too.")
+        _Name | None,
+        Field(description="Name of the client key; its budget, models, zone and tier count too."),
     ] = None
     usable: Annotated[
         tuple[_Name, ...],

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from nexus_core.errors import InvalidRequestError
-from nexus_core.keys.key import Limits
+from nexus_core.keys.key import Limits, is_secret
 from nexus_core.types import PrivacyZone, is_list
 
 # By the names of the options and of the JSON.
@@ -40,6 +40,10 @@ def read_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         allowed = "up to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit"
         raise InvalidRequestError(f"name: must be {allowed}", param="name")
+    if is_secret(name):
+        raise InvalidRequestError(
+            "name: this is a key's secret; a key is called by its name", param="name"
+        )
     if name == _RESERVED:
         raise InvalidRequestError(f"name: {name!r} is the admin key's; take another", param="name")
     return name
@@ -147,11 +151,12 @@ def _moment(value: object, at: float) -> float:
         return at + seconds
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or "T" not in text.upper() or moment.tzinfo is None:
+        is_usable = "T" in text.upper() and moment.tzinfo is not None
+        seconds = moment.astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):  # of the years 1 and 9999
+        is_usable, seconds = False, 0.0
+    if not is_usable:
         raise _wrong("expires", "must be a duration such as 30d, an RFC 3339 time, or none")
-    seconds = moment.astimezone(UTC).timestamp()
     if not at < seconds <= at + _LONGEST:
         raise _wrong("expires", "must lie ahead, by at most 100 years")
     return seconds

@@ -1,4 +1,4 @@
-"""Changes of created keys: made, limited, rotated, revoked; each is in the file when it returns.
+"""Changes of created keys, from made to revoked; each is in the file when it returns.
 
 Blocks: call it in a thread. Every function raises a NexusError where it can't be done.
 """
@@ -12,7 +12,14 @@ from msgspec.structs import replace
 
 from nexus_core.errors import InvalidRequestError, KeyNotFoundError, KeysUnavailableError
 from nexus_core.keys.asked import changed, read_name
-from nexus_core.keys.key import NO_LIMITS, StoredKey, digest_of, new_id, new_secret
+from nexus_core.keys.key import (
+    NO_LIMITS,
+    StoredKey,
+    digest_of,
+    is_secret,
+    new_id,
+    new_secret,
+)
 from nexus_core.keys.store import KeyStore, KeyStoreError, NameTakenError
 
 _TRIES = 5  # of a change while others change the same key
@@ -78,6 +85,16 @@ def rotate(store: KeyStore, name: str, grace_seconds: float, at: float) -> Issue
     return Issued(_change(store, name, renew), secrets[-1])
 
 
+def block(store: KeyStore, name: str, at: float | None) -> StoredKey:
+    """Let a key open nothing from this moment on; None: let it in again."""
+
+    def switch(key: StoredKey) -> StoredKey:
+        is_so_already = (key.blocked is None) is (at is None)
+        return key if is_so_already else replace(key, blocked=at)
+
+    return _change(store, name, switch)
+
+
 def revoke(store: KeyStore, name: str, at: float) -> StoredKey:
     """Let a key open nothing any more, for good; again changes nothing."""
     return _change(
@@ -86,6 +103,12 @@ def revoke(store: KeyStore, name: str, at: float) -> StoredKey:
 
 
 def _change(store: KeyStore, name: str, change: Callable[[StoredKey], StoredKey]) -> StoredKey:
+    if is_secret(name):
+        raise InvalidRequestError(
+            "name: this is a key's secret; a key is called by its name, "
+            "which `nexus keys list` tells",
+            param="name",
+        )
     try:
         for _ in range(_TRIES):
             before = next((key for key in store.read() if key.name == name), None)

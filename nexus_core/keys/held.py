@@ -7,11 +7,18 @@ from fnmatch import fnmatchcase
 
 from msgspec.structs import replace
 
+from nexus_core.config.schema import RoutingConfig
 from nexus_core.errors import ModelNotAllowedError, RateLimitedError
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.keys.key import StoredKey
 from nexus_core.keys.meter import SECOND, KeyMeter
-from nexus_core.routing.requirements import NO_HINTS, Requirements, RoutingHints, spellings
+from nexus_core.routing.requirements import (
+    NO_HINTS,
+    Requirements,
+    RoutingHints,
+    read_requirements,
+    spellings,
+)
 from nexus_core.types import PrivacyZone
 
 _MAX_KNOWN = 4096  # requirements whose verdict is kept
@@ -34,6 +41,14 @@ class HeldKey:
     @property
     def name(self) -> str:
         return self.stored.name
+
+    def need(self, model: str, asked: RoutingHints, routing: RoutingConfig) -> Requirements:
+        """Requirements of a request with the key.
+
+        Raises:
+            ModelNotAllowedError: the key may not use the model.
+        """
+        return self.allowed(read_requirements(model, self.hints(asked), routing))
 
     def hints(self, asked: RoutingHints) -> RoutingHints:
         """A request's hints under the key's zone and tier: the stricter wins."""
@@ -128,6 +143,10 @@ class KeyPermit:
             raise RateLimitedError(_why(key, self._taken, at), -(-wait // SECOND))
         self._began = at
 
+    def may_ask(self, names: tuple[str, ...]) -> bool:
+        """Whether a model is among the key's: the asked name, then each alias it goes through."""
+        return self._key.may_ask(names)
+
     def leave(self, used: int) -> None:
         """The request is over, and came to so many tokens; once, whether it was entered or not."""
         began = self._began
@@ -137,15 +156,17 @@ class KeyPermit:
 
 
 def _why(key: HeldKey, tokens: int, at: int) -> str:
-    """Which of the limits it is."""
+    """Which of the limits it is: the one that takes longest, where it is more than one."""
     meter = key.meter
     whose = f"client key {key.name!r}"
-    if meter.is_full:
-        return f"{whose} has {meter.under_way} requests under way, as many as it may"
-    if meter.rpm is not None and meter.rpm.wait(1, at):
-        return f"{whose} is at its limit of {meter.rpm.limit} requests a minute"
-    limit = key.stored.limits.tpm
-    return (
-        f"{whose} is at its limit of {limit} tokens a minute; "
-        f"this request was taken for about {tokens}"
-    )
+    rpm, tpm = meter.rpm, meter.tpm
+    for_requests = 0 if rpm is None else rpm.wait(1, at)
+    for_tokens = 0 if tpm is None else tpm.wait(tokens, at)
+    if tpm is not None and for_tokens > for_requests:
+        return (
+            f"{whose} is at its limit of {tpm.limit} tokens a minute; "
+            f"this request was taken for about {tokens}"
+        )
+    if rpm is not None and for_requests:
+        return f"{whose} is at its limit of {rpm.limit} requests a minute"
+    return f"{whose} has {meter.under_way} requests under way, as many as it may"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import string
 from hashlib import sha256
 
 import msgspec
 
+from nexus_core.known_secrets import FORM
 from nexus_core.types import PrivacyZone
 
 PREFIX = b"nx-"
@@ -16,6 +18,7 @@ _ID_LETTERS = string.ascii_lowercase + string.digits
 _ID_LENGTH = 8
 _ID = slice(len(PREFIX), len(PREFIX) + _ID_LENGTH)
 _SECRET_BYTES = 32
+_FORM = re.compile(FORM)
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,7 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     created: float  # seconds since the epoch, as all moments here
     limits: Limits = NO_LIMITS
     revoked: float | None = None
+    blocked: float | None = None  # until an operator lets it in again
     old_digest: bytes | None = None  # of the secret before the last rotation,
     old_until: float = 0.0  # which is taken until then
 
@@ -50,14 +54,18 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"StoredKey({self.name!r}, id={self.id!r})"  # a digest is nobody's to read
 
     def has_ended(self, at: float) -> bool:
-        """Whether it was revoked or has expired."""
+        """Whether it was revoked, is blocked or has expired."""
+        if self.revoked is not None or self.blocked is not None:
+            return True
         expires = self.limits.expires
-        return self.revoked is not None or (expires is not None and at >= expires)
+        return expires is not None and at >= expires
 
     def state(self, at: float) -> str:
-        """`active`, `expired` or `revoked`."""
+        """`active`, `blocked`, `expired` or `revoked`."""
         if self.revoked is not None:
             return "revoked"
+        if self.blocked is not None:
+            return "blocked"
         return "expired" if self.has_ended(at) else "active"
 
     def is_opened_by(self, presented: bytes, at: float) -> bool:
@@ -80,6 +88,11 @@ def new_secret(key_id: str) -> str:
     So many can't be guessed, which is why a plain digest of it will do.
     """
     return f"{PREFIX.decode()}{key_id}-{secrets.token_urlsafe(_SECRET_BYTES)}"
+
+
+def is_secret(text: str) -> bool:
+    """Whether the text has the form of a created key's secret."""
+    return _FORM.fullmatch(text) is not None
 
 
 def digest_of(secret: str) -> bytes:

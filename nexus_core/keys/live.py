@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core.background import in_background
 from nexus_core.config.schema import Config
+from nexus_core.keys.file import Signature, is_there, signature
 from nexus_core.money.ledger import ledger_path
 
 if TYPE_CHECKING:
+    from nexus_core.keys.held import HeldKey
     from nexus_core.keys.key import StoredKey
     from nexus_core.keys.store import KeyStore
     from nexus_core.keys.table import KeyTable
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 
 FILE = "keys.db"
 _LOOK_SECONDS = 1.0  # another process may change the file
-_CHANGES = slice(24, 28)  # SQLite's count of changes: https://www.sqlite.org/fileformat.html
-_Signature = tuple[int, int, bytes]
 
 
 def keys_path(config: Config) -> Path | None:
@@ -45,6 +44,7 @@ class LiveKeys:
         clock: Callable[[], int],
         budgets: Callable[[Mapping[str, float | None]], None],
         *,
+        environment: Collection[str] = (),
         is_optional: bool = False,
     ) -> None:
         """Read the file, if there is one; never fails.
@@ -54,18 +54,20 @@ class LiveKeys:
             now: seconds since the epoch.
             clock: monotonic nanoseconds.
             budgets: is given each key's name, and its monthly budget in dollars.
+            environment: names of the keys that it has.
             is_optional: who has no key comes in all the same; for a demo, whose traffic has none.
         """
         self.path = path
         # None: there is no created key, and there was none.
         self.table: KeyTable | None = None
         self._now, self._clock, self._budgets = now, clock, budgets
+        self._environment = frozenset(environment)
         self._is_optional = is_optional
         self._parts: tuple[KeyStore, KeyTable] | None = None
-        self._seen: _Signature | None = None
+        self._seen: Signature | None = None
         self._refreshing = asyncio.Lock()
-        if path is not None and path.exists():
-            self._seen = _signature(path)
+        if path is not None and is_there(path):
+            self._seen = signature(path)
             store, _ = self.parts()
             self._take(_read(store))
 
@@ -79,11 +81,15 @@ class LiveKeys:
             self._parts = KeyStore(self.path), table
         return self._parts
 
+    def named(self, name: str) -> HeldKey | None:
+        """The created key of this name."""
+        return None if self.table is None else self.table.named(name)
+
     async def refresh(self) -> None:
         """Go by what the store says now; never fails."""
         async with self._refreshing:
             path = self.path
-            seen = None if path is None else _signature(path)
+            seen = None if path is None else signature(path)
             store, _ = self.parts()
             self._take(await in_background(lambda: _read(store)))
             self._seen = seen
@@ -96,7 +102,7 @@ class LiveKeys:
                 await asyncio.Event().wait()
             while path is not None:
                 await asyncio.sleep(_LOOK_SECONDS)
-                seen, table = _signature(path), self.table
+                seen, table = signature(path), self.table
                 if seen is None:
                     if table is not None and table.problem is None:
                         table.fail(f"{path} is gone")
@@ -115,10 +121,20 @@ class LiveKeys:
             table.fail(found)
         else:
             table.replace(found)
+            self._warn_of_names(key.name for key in found)
             self._budgets({key.name: key.limits.budget_usd for key in found})
         if self.table is None and not table.is_open and not self._is_optional:
             log.info("client keys: there are created ones; requests need a key")
         self.table = None if table.is_open else table
+
+    def _warn_of_names(self, names: Iterable[str]) -> None:
+        for name in sorted(self._environment.intersection(names)):
+            self._environment -= {name}  # once is enough
+            log.warning(
+                "client keys: one of the environment and a created one are both called %s, and "
+                "share their budget and costs; give the one of the environment another name",
+                name,
+            )
 
 
 def _read(store: KeyStore) -> tuple[StoredKey, ...] | str:
@@ -129,13 +145,3 @@ def _read(store: KeyStore) -> tuple[StoredKey, ...] | str:
         return store.read()
     except KeyStoreError as error:
         return str(error)
-
-
-def _signature(path: Path) -> _Signature | None:
-    """What tells one state of the file from another; None where it can't be read."""
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            return status.st_ino, status.st_mtime_ns, file.read(_CHANGES.stop)[_CHANGES]
-    except OSError:
-        return None

@@ -11,29 +11,30 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from nexus_core.keys.file import is_there
 from nexus_core.keys.key import Limits, StoredKey
 from nexus_core.types import PrivacyZone
 
-_VERSION = 1
+_VERSION = 2
 _BUSY_SECONDS = 2.0  # for another process that writes
 _MODE = 0o600
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS keys (
     id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, digest BLOB NOT NULL, created REAL NOT NULL,
-    revoked REAL, old_digest BLOB, old_until REAL NOT NULL DEFAULT 0,
+    revoked REAL, blocked REAL, old_digest BLOB, old_until REAL NOT NULL DEFAULT 0,
     budget_usd REAL, rpm INTEGER, tpm INTEGER, parallel INTEGER,
     models TEXT, zone TEXT NOT NULL, tier INTEGER, expires REAL
 ) STRICT
 """
 _COLUMNS = (
-    *("id", "name", "digest", "created", "revoked", "old_digest", "old_until"),
+    *("id", "name", "digest", "created", "revoked", "blocked", "old_digest", "old_until"),
     *("budget_usd", "rpm", "tpm", "parallel", "models", "zone", "tier", "expires"),
 )
 _READ = f"SELECT {', '.join(_COLUMNS)} FROM keys ORDER BY created, name"  # noqa: S608
-_WRITE = (
-    f"INSERT OR REPLACE INTO keys ({', '.join(_COLUMNS)}) "  # noqa: S608 - names of our own
-    f"VALUES ({', '.join('?' * len(_COLUMNS))})"
+_ADD, _REPLACE = (
+    f"{verb} INTO keys ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+    for verb in ("INSERT", "INSERT OR REPLACE")
 )
 
 
@@ -62,7 +63,7 @@ class KeyStore:
         Raises:
             KeyStoreError: there is one, and it can't be read.
         """
-        if self.path is not None and not self.path.exists():
+        if self.path is not None and not is_there(self.path):
             return ()
         with self._connected() as connection:
             return tuple(_key_of(row) for row in connection.execute(_READ))
@@ -78,7 +79,7 @@ class KeyStore:
             found = connection.execute("SELECT 1 FROM keys WHERE name = ?", (key.name,))
             if found.fetchone() is not None:
                 raise NameTakenError(key.name)
-            connection.execute(_WRITE, _row_of(key))
+            connection.execute(_ADD, _row_of(key))
 
     def replace(self, before: StoredKey, after: StoredKey) -> bool:
         """Store a changed key; False where it is not any more as it was before.
@@ -90,7 +91,7 @@ class KeyStore:
             rows = connection.execute(_READ).fetchall()
             if before not in [_key_of(row) for row in rows]:
                 return False
-            connection.execute(_WRITE, _row_of(after))
+            connection.execute(_REPLACE, _row_of(after))
             return True
 
     @contextlib.contextmanager
@@ -145,18 +146,41 @@ class KeyStore:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > _VERSION:
-        raise ValueError(f"was written by a newer Nexus (version {version} of the file)")
-    if version < _VERSION:
+    if _version(connection) == _VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")  # others may look at the same time
+    try:
+        version = _version(connection)
+        if version > _VERSION:
+            raise ValueError(f"was written by a newer Nexus (version {version} of the file)")
         connection.execute(_TABLE)
+        if version == 1:
+            connection.execute("ALTER TABLE keys ADD COLUMN blocked REAL")
         connection.execute(f"PRAGMA user_version = {_VERSION}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
 
 
 def _row_of(key: StoredKey) -> tuple[Any, ...]:
     limits = key.limits
     return (
-        *(key.id, key.name, key.digest, key.created, key.revoked, key.old_digest, key.old_until),
+        *(
+            key.id,
+            key.name,
+            key.digest,
+            key.created,
+            key.revoked,
+            key.blocked,
+            key.old_digest,
+            key.old_until,
+        ),
         *(limits.budget_usd, limits.rpm, limits.tpm, limits.parallel),
         None if limits.models is None else json.dumps(limits.models),
         *(limits.zone.value, limits.tier, limits.expires),
@@ -172,6 +196,7 @@ def _key_of(row: tuple[Any, ...]) -> StoredKey:
         digest=told["digest"],
         created=told["created"],
         revoked=told["revoked"],
+        blocked=told["blocked"],
         old_digest=told["old_digest"],
         old_until=told["old_until"],
         limits=Limits(

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from nexus_core.keys.key import StoredKey
 from nexus_core.keys.meter import KeyMeter
 from nexus_core.types import NANO, JsonObject
+
+
+class Use(NamedTuple):
+    """What is done with a key, whether it has limits or not."""
+
+    requests: int = 0  # of the last minute
+    tokens: int = 0  # of those requests, as far as they are known
+    under_way: int = 0
+    last: float | None = None  # when its last request came, in seconds since the epoch
 
 
 def as_json(key: StoredKey, at: float) -> JsonObject:
@@ -20,6 +30,7 @@ def as_json(key: StoredKey, at: float) -> JsonObject:
         "created": _moment(key.created),
         "expires": _moment(limits.expires),
         "revoked": _moment(key.revoked),
+        "blocked": _moment(key.blocked),
         "old_secret_until": _moment(key.old_until) if has_old else None,
         "budget_usd": limits.budget_usd,
         "rpm": limits.rpm,
@@ -31,12 +42,15 @@ def as_json(key: StoredKey, at: float) -> JsonObject:
     }
 
 
-def use_as_json(meter: KeyMeter, at: int, spent: tuple[int, int]) -> JsonObject:
+def use_as_json(
+    meter: KeyMeter, at: int, spent: tuple[int, int], last: float | None = None
+) -> JsonObject:
     """What is used of a key's limits now.
 
     Args:
         at: monotonic nanoseconds.
         spent: nano-dollars of this month: spent, and reserved.
+        last: when its last request came, in seconds since the epoch.
     """
     requests, tokens = meter.this_minute(at)
     return {
@@ -47,6 +61,25 @@ def use_as_json(meter: KeyMeter, at: int, spent: tuple[int, int]) -> JsonObject:
         "under_way": meter.under_way,
         "spent_usd": round(spent[0] / NANO, 6),
         "reserved_usd": round(spent[1] / NANO, 6),
+        "last_used": _moment(last),
+    }
+
+
+def environment_as_json(
+    name: str, budget_usd: float | None, use: Use, spent: tuple[int, int]
+) -> JsonObject:
+    """A key of the environment, and what is used with it; `spent` as of `use_as_json`."""
+    return {
+        "name": name,
+        "budget_usd": budget_usd,
+        "used": {
+            "requests_this_minute": use.requests,
+            "tokens_this_minute": use.tokens,
+            "under_way": use.under_way,
+            "spent_usd": round(spent[0] / NANO, 6),
+            "reserved_usd": round(spent[1] / NANO, 6),
+            "last_used": _moment(use.last),
+        },
     }
 
 

@@ -26,6 +26,7 @@ from nexus_core.money.ledger_queries import (
     completion_averages,
     costs,
     last_actions,
+    last_use_by_client,
     read_ledger,
     spent_by_client,
 )
@@ -315,6 +316,16 @@ class CostTracker:
             except NoLedgerError as error:
                 raise LedgerUnreadableError(str(error)) from error
 
+    async def last_use(self) -> dict[str, float]:
+        """When each client key's last request came, as far as the ledger tells; never fails."""
+        path = self._path
+        if path is None or not self.opened.is_set():
+            return {}
+        try:
+            return await in_background(lambda: _read_last_use(path))
+        except NoLedgerError:
+            return {}
+
     def _live_budget(self) -> _Spending:
         budget = self.budget
         budget.turn(self._now())
@@ -346,3 +357,8 @@ def _read_month(path: Path, month: Month) -> _Month:
     with read_ledger(path) as connection:
         spent, averages = spent_by_client(connection, month), completion_averages(connection)
         return spent, averages, last_actions(connection, _LAST_ACTIONS)
+
+
+def _read_last_use(path: Path) -> dict[str, float]:
+    with read_ledger(path) as connection:
+        return last_use_by_client(connection)

@@ -125,6 +125,11 @@ class Budget:
         self.turn(at)
         return self._spent[client], self._reserved.get(client, 0)
 
+    def limit_usd(self, client: str) -> float | None:
+        """A client's own limit a month, in dollars."""
+        own = self._clients.get(client)
+        return None if own is None or own.limit is None else own.limit / NANO
+
     def configure(self, config: BudgetConfig) -> None:
         """Go by these limits from now on; what is spent and reserved counts towards them."""
         reported = {name: account.reported for name, account in self._clients.items()}

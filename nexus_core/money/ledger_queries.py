@@ -133,6 +133,14 @@ def spent_by_client(connection: sqlite3.Connection, month: Month) -> dict[str | 
     return dict(rows.fetchall())
 
 
+def last_use_by_client(connection: sqlite3.Connection) -> dict[str, float]:
+    """When the last request of each client key came, in seconds since the epoch."""
+    rows = connection.execute(
+        "SELECT client, max(at) FROM requests WHERE client IS NOT NULL GROUP BY client"
+    )
+    return dict(rows.fetchall())
+
+
 def completion_averages(connection: sqlite3.Connection) -> dict[str, float]:
     """Mean completion tokens of each model's last whole answers."""
     rows = connection.execute(

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from nexus_core.catalog import BackendType
+from nexus_core.known_secrets import SECRETS
 from nexus_core.observe.events import (
     Attempt,
     AttemptFailed,
@@ -192,7 +193,7 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
 
 
 def as_text(headers: KeptHeaders) -> Headers:
-    """Headers for people and JSON."""
+    """Headers for people and JSON: what is a secret of this process is cut out."""
     return tuple([_pair_as_text(*pair) for pair in headers])
 
 
@@ -217,4 +218,7 @@ def api_at(path: str) -> str:
 
 @lru_cache(maxsize=1024)  # most are those of the request before
 def _pair_as_text(name: bytes, value: bytes) -> tuple[str, str]:
-    return name.decode("latin-1"), value.decode("latin-1")
+    return name.decode("latin-1"), SECRETS.cut(value).decode("latin-1")
+
+
+SECRETS.watch(_pair_as_text.cache_clear)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from nexus_core.dialects.parsing import parse_json
+from nexus_core.late_pattern import LatePattern
 from nexus_core.types import is_list, is_object
 
 Entry: TypeAlias = Mapping[str, Any]
@@ -134,13 +135,13 @@ class Refusal(Enum):
 
 # A restricted key of OpenAI: "You have insufficient permissions for this operation. Missing
 # scopes: api.model.read"; the status was 401 and 403 in turn.
-_LACKS_SCOPE = re.compile(r"missing scopes?\b|model\.read", re.IGNORECASE)
-_MAY_NOT_LIST = re.compile(
+_LACKS_SCOPE = LatePattern(r"missing scopes?\b|model\.read", re.IGNORECASE)
+_MAY_NOT_LIST = LatePattern(
     rf"{_LACKS_SCOPE.pattern}|insufficient[ _]permissions|not (?:allowed|permitted) to list",
     re.IGNORECASE,
 )
 # xAI and Google answer 400 to a wrong key, others 200 with an error inside.
-_BAD_KEY = re.compile(
+_BAD_KEY = LatePattern(
     r"(?:incorrect|invalid|wrong|unknown|expired|missing|no)\W+(?:\w+\W+)?api[ _-]?key"
     r"|api[ _-]?key\W+(?:\w+\W+){0,3}(?:invalid|incorrect|expired|not (?:valid|found)|required)"
     r"|invalid[ _]authentication|authentication[ _](?:fail|error)|unauthori[sz]ed|login fail",

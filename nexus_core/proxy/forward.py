@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from nexus_core import descriptors
+from nexus_core.aliases import resolve_aliases
 from nexus_core.config.schema import RoutingConfig, ServerConfig
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
@@ -21,7 +23,7 @@ from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
-from nexus_core.proxy.reply import ProxyRequest, Reply
+from nexus_core.proxy.reply import Permit, ProxyRequest, Reply
 from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.plan_table import PlanTable
@@ -59,6 +61,11 @@ class Forwarder:
     def in_flight(self) -> int:
         """Number of requests in flight."""
         return len(self._running)
+
+    @property
+    def in_flight_by_client(self) -> Counter[str | None]:
+        """The same, by the name of the client key."""
+        return Counter(flight.progress.request.client for flight in self._running)
 
     def configure(self, server: ServerConfig, routing: RoutingConfig) -> None:
         """Use these settings from the next request on."""
@@ -185,7 +192,7 @@ class Forwarder:
             if flight.blame.unsettled:
                 flight.blame.settle()
         if last is None:
-            raise await self._refusal(decision)
+            raise await self._refusal(decision, progress.request.permit)
         progress.fell_back_to(last.route)
         await self._pass_failure_on(flight, last.failure)
 
@@ -272,9 +279,12 @@ class Forwarder:
         request = progress.request
         return self._plans.decide(request.need, progress.demand, request.client, tried)
 
-    async def _refusal(self, decision: RouteDecision) -> NexusError:
+    async def _refusal(self, decision: RouteDecision, permit: Permit | None) -> NexusError:
         """The error of a request that no backend can serve; similar names are searched in steps."""
-        known = KnownNames(decision.context)
+        known: Iterable[str] = KnownNames(decision.context)
+        if permit is not None:
+            may_ask, aliases = permit.may_ask, self._routing.aliases
+            known = (name for name in known if may_ask(resolve_aliases(name, aliases)))
         near = await shortlist(asked_name(decision), known) if is_unknown(decision) else ()
         return refuse(decision, near)
 

@@ -29,6 +29,10 @@ class Permit(Protocol):
         """
         ...
 
+    def may_ask(self, names: tuple[str, ...]) -> bool:
+        """Whether it may ask for a model: its name, then each alias it goes through."""
+        ...
+
     def leave(self, used: int) -> None:
         """The request is over, entered or not, and came to so many tokens."""
         ...

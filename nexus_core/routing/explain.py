@@ -29,7 +29,7 @@ class Question:
     model: str
     hints: RoutingHints = NO_HINTS
     demand: Demand = NO_DEMAND
-    client: str | None = None  # the client key whose budget holds, by its name
+    client: str | None = None  # the client key whose budget and limits hold, by its name
     usable: tuple[str, ...] = ()  # backends to imagine on, healthy, free and without cooldown
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
+from typing import TYPE_CHECKING
 
-from nexus_tui.commands.base.listener import Listener, who_answers
 from nexus_tui.commands.base.target import local_url
+
+if TYPE_CHECKING:
+    from nexus_tui.commands.base.listener import Listener
 
 _TRIED_PORTS = 20
 
@@ -33,6 +36,8 @@ def why_not_bound(error: OSError, host: str, port: int) -> str:
 
 
 def _by_whom(host: str, port: int) -> str:
+    from nexus_tui.commands.base.listener import who_answers
+
     url = local_url(host, port)
     found = who_answers(url, 1)
     if found.kind == "nexus":

@@ -155,3 +155,47 @@ def test_in_memory_a_store_keeps_its_keys_until_it_is_closed() -> None:
 
     assert store.read() == (issued.key,)
     store.close()
+
+
+# As version 1 of the file was: nobody could be blocked.
+_FIRST = """
+CREATE TABLE keys (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, digest BLOB NOT NULL, created REAL NOT NULL,
+    revoked REAL, old_digest BLOB, old_until REAL NOT NULL DEFAULT 0,
+    budget_usd REAL, rpm INTEGER, tpm INTEGER, parallel INTEGER,
+    models TEXT, zone TEXT NOT NULL, tier INTEGER, expires REAL
+) STRICT;
+INSERT INTO keys (id, name, digest, created, zone) VALUES ('abcdefgh', 'old', x'00', 5, 'open');
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_an_older_nexus_goes_on_whoever_looks_first(tmp_path: Path) -> None:
+    path = tmp_path / "keys.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(_FIRST)
+    connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: KeyStore(path).read(), range(16)))
+
+    assert {key.name for keys in found for key in keys} == {"old"}
+    assert changes.block(KeyStore(path), "old", AT).blocked == AT
+    assert KeyStore(path).read()[0].blocked == AT
+
+
+def test_a_blocked_key_opens_nothing_until_it_is_let_in_again(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path / "keys.db")
+    secret = changes.create(store, "laptop", {"expires": "30d"}, AT, ()).secret.encode()
+
+    blocked = changes.block(store, "laptop", AT + 1)
+    again = changes.block(store, "laptop", AT + 2)
+    assert (blocked.state(AT + 1), blocked.is_opened_by(secret, AT + 1)) == ("blocked", False)
+    assert again == blocked
+    turned = changes.rotate(store, "laptop", 0.0, AT + 3)
+    assert not turned.key.is_opened_by(turned.secret.encode(), AT + 3)
+    free = changes.block(store, "laptop", None)
+    assert (free.state(AT + 4), free.blocked) == ("active", None)
+    changes.revoke(store, "laptop", AT + 5)
+    with pytest.raises(InvalidRequestError, match="revoked"):
+        changes.block(store, "laptop", AT + 6)

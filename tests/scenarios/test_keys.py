@@ -58,27 +58,31 @@ async def test_a_created_key_comes_in_and_is_told_by_its_name() -> None:
         assert by_ops.status_code == 200
 
 
-async def test_unknown_expired_revoked_and_rotated_are_refused_word_for_word() -> None:
+async def test_unknown_expired_revoked_rotated_and_blocked_are_refused_word_for_word() -> None:
     async with served() as (nexus, upstream):
         expired = await create(nexus, "short", expires="3s")
         revoked = await create(nexus, "gone")
         rotated = await create(nexus, "turned")
-        for secret in (expired, revoked, rotated):
+        blocked = await create(nexus, "shut")
+        for secret in (expired, revoked, rotated, blocked):
             assert (await nexus.ask(MODELS[0], headers=bearer(secret))).status_code == 200
         await command(nexus, "gone/revoke")
+        await command(nexus, "shut/block", blocked=True)
         new = (await command(nexus, "turned/rotate"))["secret"]
         nexus.clock.seconds += 3
         unknown = "nx-abcdefgh-" + "x" * 43
 
         refused = [
             await nexus.ask(MODELS[0], headers=bearer(secret))
-            for secret in (unknown, expired, revoked, rotated, revoked[:-1])
+            for secret in (unknown, expired, revoked, rotated, blocked, revoked[:-1])
         ]
 
         assert {answer.status_code for answer in refused} == {401}
         assert len({answer.text for answer in refused}) == 1
-        assert asked(upstream) == 3
+        assert asked(upstream) == 4
         assert (await nexus.ask(MODELS[0], headers=bearer(new))).status_code == 200
+        await command(nexus, "shut/block", blocked=False)
+        assert (await nexus.ask(MODELS[0], headers=bearer(blocked))).status_code == 200
 
 
 async def test_a_rotated_secret_is_taken_for_its_grace() -> None:
@@ -299,15 +303,18 @@ async def test_what_operators_did_with_keys_is_on_record() -> None:
         await create(nexus)
         await command(nexus, "laptop", rpm=5)
         await command(nexus, "laptop/rotate")
+        await command(nexus, "laptop/block", blocked=True)
+        await command(nexus, "laptop/block", blocked=False)
         await command(nexus, "laptop/revoke")
         failed = await nexus.http.post("/nexus/keys/ghost/revoke", json={}, headers=ADMIN)
 
         assert failed.status_code == 404
         told = (await nexus.http.get("/nexus/actions", headers=ADMIN)).json()["actions"]
         assert [one["action"] for one in told] == [
-            *("key_revoked", "key_revoked", "key_rotated", "key_limited", "key_created"),
+            *("key_revoked", "key_revoked", "key_unblocked", "key_blocked"),
+            *("key_rotated", "key_limited", "key_created"),
         ]
-        assert [one["target"] for one in told] == ["ghost", *["laptop"] * 4]
+        assert [one["target"] for one in told] == ["ghost", *["laptop"] * 6]
         assert told[0]["error"] is not None
 
 

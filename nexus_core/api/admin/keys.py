@@ -10,7 +10,6 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_core.api.admin.actor import actor_of
-from nexus_core.control.keys import KeyControl
 from nexus_core.gateway import Gateway
 from nexus_core.types import JsonObject
 
@@ -50,22 +49,26 @@ class Rotation(BaseModel):
     )
 
 
+class Block(BaseModel):
+    """Body of POST /nexus/keys/{name}/block."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    blocked: bool = Field(default=True, description="false lets the key in again")
+
+
 def create_router(gateway: Gateway) -> APIRouter:
     """Routes of client keys."""
     router = APIRouter(prefix="/nexus/keys", tags=["control"])
-    keys = KeyControl(
-        gateway.keys,
-        gateway.actions,
-        lambda: gateway.cost_tracker.budget,
-        gateway.now,
-        lambda: tuple(key.name for key in gateway.config.auth.api_keys),
-    )
+    keys = gateway.key_control
 
     @router.get("")
     async def client_keys() -> dict[str, Any]:
-        """Created client keys, their limits and what is used of them; no secret is among it."""
-        _, table = gateway.keys.parts()
-        return {"keys": keys.listed(), "problem": table.problem}
+        """Client keys, their limits and what is used of them; no secret is among it.
+
+        `keys` are the created ones, `environment` those that are set where Nexus is started.
+        """
+        return await keys.listed()
 
     @router.post("", response_model=dict[str, Any])
     async def create_key(wanted: NewKey, request: Request) -> Response:
@@ -76,7 +79,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     @router.get("/{name}")
     async def client_key(name: str) -> dict[str, Any]:
         """One created client key."""
-        return keys.shown(name)
+        return await keys.shown(name)
 
     @router.post("/{name}")
     async def limit_key(name: str, wanted: KeyLimits, request: Request) -> dict[str, Any]:
@@ -89,6 +92,11 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Give a client key another secret; the old one is taken for `grace`, else no more."""
         grace = None if wanted is None else wanted.grace
         return _secret(await keys.rotate(name, grace, actor_of(request)))
+
+    @router.post("/{name}/block")
+    async def block_key(name: str, wanted: Block, request: Request) -> dict[str, Any]:
+        """Block a client key, or let it in again; it outlasts a restart."""
+        return await keys.block(name, actor_of(request), blocked=wanted.blocked)
 
     @router.post("/{name}/revoke")
     async def revoke_key(name: str, request: Request) -> dict[str, Any]:

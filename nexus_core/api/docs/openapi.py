@@ -233,6 +233,7 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/nexus/keys/{name}"): _Route((404,)),
     ("post", "/nexus/keys/{name}"): _Route((404,)),
     ("post", "/nexus/keys/{name}/rotate"): _Route((404,)),
+    ("post", "/nexus/keys/{name}/block"): _Route((404,)),
     ("post", "/nexus/keys/{name}/revoke"): _Route((404,), asked=("Nothing",)),
     ("post", "/nexus/explain"): _Route(
         (), _OBJECT, ("usable", "translate", *_PROMPT_HEADERS), (*_PROMPTS, "QuestionBody")

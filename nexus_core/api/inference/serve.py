@@ -14,7 +14,9 @@ from nexus_core.api.refusals import Refusals
 from nexus_core.background import in_background
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.request import Request, of_session, with_headers
+from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
+from nexus_core.known_secrets import SECRETS
 from nexus_core.observe.origin.origin import read_origin
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
@@ -79,6 +81,8 @@ class Completions:
         """
         # Content-Type is not looked at: curl -d and many a script send JSON as a form, and the
         # other web pages that could do so from a browser were turned away at the door.
+        if SECRETS.are_in_name(envelope.model):  # it would stand in lists, logs and the ledger
+            raise InvalidRequestError("model: this is a key, not a model's name", param="model")
         if dialect.passed_headers:
             envelope = with_headers(envelope, format_headers(arrival.headers, dialect))
         origin = read_origin(arrival.headers)
@@ -114,9 +118,7 @@ def read_need(
         ModelNotAllowedError: the key may not use the model.
     """
     routing = gateway.live.config.routing
-    if key is None:
-        return read_requirements(model, hints, routing)
-    return key.allowed(read_requirements(model, key.hints(hints), routing))
+    return (read_requirements if key is None else key.need)(model, hints, routing)
 
 
 def format_headers(headers: RawHeaders, dialect: Dialect) -> tuple[tuple[str, str], ...]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 
 from nexus_core.dialects.error_report import MAX_SCANNED, read_error_body
+from nexus_core.late_pattern import LatePattern
 
 # As servers that refuse it name it …
-_NAMES_ADDITION = re.compile(rb"stream_?options|include_?usage", re.I)
+_NAMES_ADDITION = LatePattern(rb"stream_?options|include_?usage", re.I)
 # … and what those say that name no field, or nothing at all.
-_REFUSES_SOMETHING = re.compile(
+_REFUSES_SOMETHING = LatePattern(
     rb"extra_forbidden|extra (?:inputs?|fields?)|additional ?propert|unexpected (?:keyword|field)"
     rb"|(?:unknown|unrecognized|unrecognised|unsupported|invalid) (?:request )?"
     rb"(?:fields?|arguments?|parameters?|propert(?:y|ies)|keys?|options?)"
     rb"|not permitted",
     re.I,
 )
-_SAYS_NO_MORE = re.compile(
+_SAYS_NO_MORE = LatePattern(
     r"(?:bad request|invalid request|unprocessable (?:entity|content)|validation (?:error|failed)"
     r"|invalid request body)?\W*",
     re.I,

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from nexus_core.known_secrets import SECRETS
 from nexus_core.observe.origin.programs import looks_like_key, program
 
 
@@ -43,6 +44,7 @@ _FIRST = min(_USER_AGENT, *_TELLING)
 _Told: TypeAlias = tuple[bytes, ...]  # name, value, name, value
 _MOST_KEPT = 1024
 _MOST_BYTES = 256  # of a header that are looked at
+_MOST_READ = 4096  # of an id, for a secret in it
 _MOST_KEPT_BYTES = 1024  # of all that one request tells
 _by_user_agent: dict[bytes, Origin] = {}
 _by_told: dict[tuple[bytes, _Told], Origin] = {}
@@ -68,23 +70,22 @@ def read_origin(headers: Iterable[tuple[bytes, bytes]]) -> Origin:
 
 
 def _of_user_agent(said: bytes) -> Origin:
-    said = said[:_MOST_BYTES]
     if len(_by_user_agent) >= _MOST_KEPT:
         _by_user_agent.clear()
-    origin = _by_user_agent[said] = Origin(agent=program(said.decode("latin-1")))
-    return origin
+    origin = Origin(agent=program(_shown(said)))
+    return origin if len(said) > _MOST_BYTES else _by_user_agent.setdefault(said, origin)
 
 
 def _of_told(said: bytes, told: _Told) -> Origin:
     by_name: dict[bytes, bytes] = {}
     for name, value in zip(told[::2], told[1::2], strict=True):
-        by_name.setdefault(name, value[:_MOST_BYTES])
+        by_name.setdefault(name, value)
     own = next((value for name, value in by_name.items() if name in _SESSIONS), b"")
     parent, thread = by_name.get(_PARENT, b""), by_name.get(_THREAD, b"")
     session = parent or own or thread
     subagent = by_name.get(_SUBAGENT) or (own if parent else thread)
     title = by_name.get(_TITLES[0]) or by_name.get(_TITLES[1], b"")
-    agent = program(said[:_MOST_BYTES].decode("latin-1"), title.decode("latin-1"))
+    agent = program(_shown(said), _shown(title))
     origin = Origin(agent, _id(session), _id(subagent) if subagent != session else None)
     if len(said) + sum(map(len, told)) > _MOST_KEPT_BYTES:
         return origin
@@ -93,7 +94,19 @@ def _of_told(said: bytes, told: _Told) -> Origin:
     return _by_told.setdefault((said, told), origin)
 
 
+def _shown(value: bytes) -> str:
+    # The whole first: half a secret is a secret, too.
+    return SECRETS.cut(value)[:_MOST_BYTES].decode("latin-1")
+
+
 def _id(value: bytes) -> str | None:
-    """An id as it may be shown and kept: bounded, printable, and nothing that looks like a key."""
-    text = "".join(c for c in value.decode("latin-1") if "!" <= c <= "~")[:MAX_ID_CHARS]
+    """An id as it may be shown and kept: bounded, printable, no key and nothing like one."""
+    plain = bytes([byte for byte in value[:_MOST_READ] if 0x21 <= byte <= 0x7E])
+    if SECRETS.are_in(plain):
+        return None
+    text = plain[:MAX_ID_CHARS].decode("ascii")
     return None if not text or looks_like_key(text) else text
+
+
+SECRETS.watch(_by_user_agent.clear)
+SECRETS.watch(_by_told.clear)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nexus_core.dialects.base import ErrorReport
+from nexus_core.late_pattern import LatePattern
 from nexus_core.proxy.judge.too_long import TooLong, read_too_long
 
 
@@ -166,11 +167,11 @@ def _status_of(code: str, words: str) -> tuple[int, str]:
     return 502, ""
 
 
-_TOO_LONG = re.compile(r"maximum context length|context (?:length|window) exceeded", re.I)
-_RATE = re.compile(r"rate.?limit|too many requests", re.I)
+_TOO_LONG = LatePattern(r"maximum context length|context (?:length|window) exceeded", re.I)
+_RATE = LatePattern(r"rate.?limit|too many requests", re.I)
 
 # Anthropic's is a 400, xAI's a 403, Google's a 429; each beside others of that status.
-_NO_MONEY = re.compile(
+_NO_MONEY = LatePattern(
     r"insufficient (?:account )?(?:balance|credits?|funds|quota)|credit balance is too low"
     r"|out of credits|(?:doesn't|does not|don't) have any credits|used all available credits"
     r"|credits are depleted|not enough (?:credits|balance)|account (?:is )?in arrears"
@@ -191,7 +192,7 @@ _NO_CREDIT_CODES = (
 )
 # What says that the key itself is refused. "Permission denied" does not.
 _KEY_CODES = ("api_key", "authentication", "unauthenticated", "unauthorized", "invalid_token")
-_BAD_KEY = re.compile(
+_BAD_KEY = LatePattern(
     r"\b(?:invalid|incorrect|bad|wrong|expired|revoked|missing|unknown|unrecognized|disabled|no)\s+"
     r"(?:\w+\s+){0,2}?(?:api.?key|key|token|credentials?)\b"
     r"|\b(?:api.?key|access token|credentials?)\b[^.]{0,60}?\b(?:invalid|not valid|incorrect"
@@ -214,7 +215,7 @@ _CONTENT_CODES = (
     "prohibited_content",
     "blocked_prompt",
 )
-_CONTENT = re.compile(
+_CONTENT = LatePattern(
     r"\bflagged\b|\bmoderat(?:ion|ed)\b|usage (?:guidelines|polic(?:y|ies))"
     r"|content (?:violat|policy|management policy|filter)|safety (?:system|guidelines|filter)"
     r"|inappropriate content|sensitive content|data may contain inappropriate",
@@ -222,12 +223,12 @@ _CONTENT = re.compile(
 )
 # Limits of the whole account. A message that names the model speaks of that model only, as
 # OpenAI's "Rate limit reached for gpt-4o in organization org-1 on tokens per min" does.
-_ACCOUNT = re.compile(
+_ACCOUNT = LatePattern(
     r"\b(?:account|organi[sz]ation|workspace|tenant|team|project|subscription)\b"
     r"|\b(?:your|this|the|per) (?:api.?)?key\b",
     re.I,
 )
-_OF_A_MODEL = re.compile(r"\bmodels?\b|\brate limit reached for\b", re.I)
+_OF_A_MODEL = LatePattern(r"\bmodels?\b|\brate limit reached for\b", re.I)
 
 
 def _kind_of(

@@ -6,6 +6,8 @@ import re
 
 import msgspec
 
+from nexus_core.late_pattern import LatePattern
+
 
 class TooLong(msgspec.Struct, frozen=True):
     """How long a prompt is and may be, in tokens, as far as the backend tells."""
@@ -28,7 +30,7 @@ _M = r"(?P<maximum>\d[\d,]{0,14})"
 # https://github.com/ollama/ollama/blob/main/llm/server.go
 # https://docs.x.ai/docs/guides/errors
 _WORDINGS = tuple(
-    re.compile(wording, re.IGNORECASE | re.DOTALL)
+    LatePattern(wording, re.IGNORECASE | re.DOTALL)
     for wording in (
         rf"prompt is too long:? {_N} tokens? > {_M}",  # Anthropic
         rf"prompt is too long:? {_N},? [^0-9]{{0,60}}{_M}",  # Fireworks
@@ -79,7 +81,7 @@ _CODES = (
 )
 _OPENAI_CODE = "context_length_exceeded"
 # A shorter answer would do: to compact the prompt is not what helps.
-_ANSWER_TOO_LONG = re.compile(
+_ANSWER_TOO_LONG = LatePattern(
     r"max_(?:completion_|new_)?tokens\W{0,3}(?: or \W?max_\w+\W?)? is too large"
     r"|`?max_tokens`? exceed context limit",
     re.IGNORECASE,

@@ -1,4 +1,4 @@
-"""`nexus keys create | list | show | limit | rotate | revoke`: client keys made at run time."""
+"""`nexus keys create | list | limit | rotate | block | revoke …`: client keys made at run time."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Place(Protocol):
     def create(self, name: str, asked: Mapping[str, str]) -> dict[str, Any]: ...
     def limit(self, name: str, asked: Mapping[str, str]) -> dict[str, Any]: ...
     def rotate(self, name: str, grace: str | None) -> dict[str, Any]: ...
+    def block(self, name: str, *, blocked: bool) -> dict[str, Any]: ...
     def revoke(self, name: str) -> dict[str, Any]: ...
 
 
@@ -54,10 +55,12 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         parser_class=SubcommandParser,
     )
     create = _add(actions, port, "create", "make a key; its secret is shown once", _create)
-    _add(actions, port, "list", "all created keys", _list, is_named=False)
+    _add(actions, port, "list", "all keys, those of the environment too", _list, is_named=False)
     _add(actions, port, "show", "one key, and what is used of its limits", _show)
     limit = _add(actions, port, "limit", "change limits; the others stay", _limit)
     rotate = _add(actions, port, "rotate", "another secret for a key, shown once", _rotate)
+    _add(actions, port, "block", "let a key open nothing until `unblock`", _block)
+    _add(actions, port, "unblock", "let a blocked key in again", _unblock)
     _add(actions, port, "revoke", "let a key open nothing any more, for good", _revoke)
     for with_limits in (create, limit):
         _add_limits(with_limits)
@@ -149,7 +152,9 @@ def _list(place: Place, options: argparse.Namespace) -> int:
 
     told = place.listed()
     with understood():
-        shown = [json_text(visible_json(told))] if options.json else list_lines(told["keys"])
+        environment = told.get("environment") or []
+        lines = list_lines(told["keys"], environment)
+        shown = [json_text(visible_json(told))] if options.json else lines
     for line in shown:
         show(line)
     if problem := told.get("problem"):
@@ -174,6 +179,23 @@ def _tell(told: dict[str, Any], options: argparse.Namespace) -> None:
         lines = [json_text(visible_json(told))] if options.json else key_lines(told)
     for line in lines:
         show(line)
+
+
+def _block(place: Place, options: argparse.Namespace) -> int:
+    return _switch(place, options, blocked=True)
+
+
+def _unblock(place: Place, options: argparse.Namespace) -> int:
+    return _switch(place, options, blocked=False)
+
+
+def _switch(place: Place, options: argparse.Namespace, *, blocked: bool) -> int:
+    told = place.block(options.name, blocked=blocked)
+    if options.json:
+        show(json_text(visible_json(told)))
+    else:
+        show(f"{options.name} is {'blocked' if blocked else 'let in again'} ({place.where})")
+    return DONE
 
 
 def _revoke(place: Place, options: argparse.Namespace) -> int:

@@ -78,6 +78,10 @@ class RunningNexus:
         """Another secret."""
         return self._ask("POST", f"{_path(name)}/rotate", {"grace": grace})
 
+    def block(self, name: str, *, blocked: bool) -> dict[str, Any]:
+        """Let it open nothing until it is let in again, or let it in again."""
+        return self._ask("POST", f"{_path(name)}/block", {"blocked": blocked})
+
     def revoke(self, name: str) -> dict[str, Any]:
         """End it."""
         return self._ask("POST", f"{_path(name)}/revoke", {})
@@ -115,7 +119,9 @@ class KeyFile:
             keys = self._store.read()
         except KeyStoreError as error:
             raise KeysUnavailableError(str(error)) from error
-        return {"keys": [as_json(key, time.time()) for key in keys], "problem": None}
+        told = [as_json(key, time.time()) for key in keys]
+        environment = [{"name": name, "budget_usd": None} for name in self._taken]
+        return {"keys": told, "environment": environment, "problem": None}
 
     def shown(self, name: str) -> dict[str, Any]:
         """One of them."""
@@ -137,6 +143,11 @@ class KeyFile:
         """Another secret."""
         seconds = 0.0 if grace is None else read_duration("grace", grace)
         return _issued(changes.rotate(self._store, name, seconds, time.time()))
+
+    def block(self, name: str, *, blocked: bool) -> dict[str, Any]:
+        """Let it open nothing until it is let in again, or let it in again."""
+        at = time.time()
+        return as_json(changes.block(self._store, name, at if blocked else None), at)
 
     def revoke(self, name: str) -> dict[str, Any]:
         """End it."""

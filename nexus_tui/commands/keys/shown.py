@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nexus_tui.commands.base.text_view import table
@@ -11,14 +11,21 @@ from nexus_tui.text.numbers import NOTHING
 
 _HEADS = (
     *("key", "state", "requests/min", "tokens/min", "parallel", "budget", "zone", "tier"),
-    *("models", "expires"),
+    *("models", "last used", "expires"),
 )
 
 
-def list_lines(keys: list[Mapping[str, Any]]) -> list[str]:
-    """All keys, one per line."""
-    rows = [_row(key) for key in keys]
-    return table([head.upper() for head in _HEADS], rows) if rows else [" no created client key"]
+# What a key of the environment has not.
+_UNLIMITED = dict.fromkeys(("rpm", "tpm", "parallel", "models", "tier", "expires"))
+
+
+def list_lines(
+    keys: list[Mapping[str, Any]], environment: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
+    """All keys, one per line; those of the environment last."""
+    others = [{**_UNLIMITED, "zone": NOTHING, "state": "environment", **key} for key in environment]
+    rows = [_row(key) for key in (*keys, *others)]
+    return table([head.upper() for head in _HEADS], rows) if rows else [" no client key"]
 
 
 def key_lines(key: Mapping[str, Any]) -> list[str]:
@@ -48,6 +55,7 @@ def _row(key: Mapping[str, Any]) -> list[str]:
         escaped(str(key["zone"])),
         NOTHING if tier is None else str(tier),
         NOTHING if models is None else escaped(",".join(models)),
+        used.get("last_used") or NOTHING,
         key["expires"] or NOTHING,
     ]
 

@@ -359,10 +359,10 @@ def test_a_second_signal_ends_it_at_once(start: Start) -> None:
 def test_ctrl_c_before_the_command_is_read_ends_it_without_a_trace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupted() -> None:
+    def interrupted(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_parser", interrupted)
+    monkeypatch.setattr(cli, "_options", interrupted)
 
     assert cli.main(["--no-ui"]) == 130
 

@@ -57,6 +57,10 @@ def test_a_running_nexus_goes_by_a_change_at_once(tmp_path: Path) -> None:
         assert (limited["rpm"], limited["tier"], limited["models"]) == (None, 2, ["llama*"])
         turned = ask("rotate", "laptop", "--grace", "1h")
         assert [status(url, one.stdout.strip()) for one in (made, turned)] == [200, 200]
+        assert "blocked" in ask("block", "laptop").stdout
+        assert status(url, turned.stdout.strip()) == 401
+        assert ask("unblock", "laptop").returncode == 0
+        assert status(url, turned.stdout.strip()) == 200
         assert ask("revoke", "laptop").returncode == 0
         assert [status(url, one.stdout.strip()) for one in (made, turned)] == [401, 401]
 
