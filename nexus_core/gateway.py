@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from nexus_core.control.explainer import Explainer
     from nexus_core.control.keys import KeyControl
     from nexus_core.discovery.watch import Discoverable, Discovery
+    from nexus_core.state.base import Link
 
 _FOR_IMPORTS = 8  # descriptors
 _SOON_SECONDS = 1.0  # after the start, when the first requests have been served
@@ -87,6 +88,7 @@ class Gateway:
         SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
         self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
+        self.link: Link | None = None  # to the store that replicas share; None: no [fleet]
         self.stats = Stats()
         self.windows = Marks(self.stats, clock)
         self.recent = RecentRequests()

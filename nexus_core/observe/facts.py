@@ -199,8 +199,8 @@ TEXT_LIST = _facts(
     "first_byte_ms total_ms tokens cost_usd error",
 )
 SCREEN_LIST = _facts(
-    "time=at id=request_id replica key=client api agent session model=asked_model backend zone reason",
-    "tries=tried status stream=is_streaming first=first_byte_ms total=total_ms tokens",
+    "time=at id=request_id replica key=client api agent session model=asked_model backend zone",
+    "reason tries=tried status stream=is_streaming first=first_byte_ms total=total_ms tokens",
     "cost=cost_usd path error=error_code",
 )
 

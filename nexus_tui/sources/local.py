@@ -24,11 +24,13 @@ from nexus_core.observe.windows.counted import Counted
 from nexus_core.observe.windows.marks import Marks
 from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
+from nexus_core.state.base import Link
+from nexus_core.state.told import fleet_as_json
 from nexus_core.types import Actor, PrivacyZone, QueueState
 from nexus_tui.sources.base import LAST_ACTIONS, NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.local_actor import local_actor
-from nexus_tui.sources.replica import Roll
+from nexus_tui.sources.replica import Roll, read_roll
 
 
 class Kept(Protocol):
@@ -107,6 +109,8 @@ class Core(Protocol):
     def unsaved(self) -> Sequence[Unsaved]: ...
     @property
     def cost_tracker(self) -> Costs: ...
+    @property
+    def link(self) -> Link | None: ...  # to the store that replicas share; None: no [fleet]
 
     @property
     def explainer(self) -> Explains: ...
@@ -240,7 +244,10 @@ class LocalSource:
         return lambda: None
 
     async def roll(self) -> Roll | None:
-        return None
+        link = self._core.link
+        if link is None:
+            return None
+        return read_roll(fleet_as_json(link, self._core.config.fleet, self.now()))
 
     async def refresh_costs(self) -> None:
         try:
