@@ -250,6 +250,12 @@ class BudgetExceededError(ServiceUnavailableError):
     code = "budget_exceeded"
 
 
+class CoordinationUnavailableError(ServiceUnavailableError):
+    """Only open backends could serve the request, and what replicas share can't be reached."""
+
+    code = "coordination_unavailable"
+
+
 class NoCapableBackendError(ServiceUnavailableError):
     """Every backend that serves the model is off, unhealthy or not capable."""
 

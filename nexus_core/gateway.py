@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from nexus_core.control.execute import Operator
     from nexus_core.control.explainer import Explainer
     from nexus_core.control.keys import KeyControl
+    from nexus_core.control.shared.process import Shared
     from nexus_core.discovery.watch import Discoverable, Discovery
     from nexus_core.state.base import Link
 
@@ -67,6 +68,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     discover: Callable[[Discoverable, UpstreamEngine], Discovery] | None = None  # None: no search
     # How its configuration is read again and written; None: it is in no file.
     files: Callable[[Configurable, Discovery | None], ConfigControl] | None = None
+    worker: int | None = None  # its number among the processes of one replica; None: it is alone
 
 
 _DEFAULT = GatewayOptions()
@@ -126,6 +128,8 @@ class Gateway:
         self.captures = Captures()
         self.actions = Actions(self.bus, now, self.cost_tracker.keep_action)
         self.live = live = LiveConfig(config, parts, self.fleet, self.forwarder)
+        self._limit_keys(config)
+        live.on_reload.append(self._limit_keys)
         self.discovery = options.discover(live, self.engine) if options.discover else None
         self._files = options.files
         self._parts = parts
@@ -133,6 +137,11 @@ class Gateway:
         self._operator: Operator | None = None
         self._key_control: KeyControl | None = None
         self._explainer: Explainer | None = None
+        self.shared: Shared | None = None  # None: nothing is shared with other processes
+        if config.fleet is not None and not options.is_read_only:
+            from nexus_core.control.shared.process import Shared
+
+            self.shared = Shared(live, self.forwarder, lambda: self.operator, options.worker)
 
     @property
     def config(self) -> Config:
@@ -143,6 +152,9 @@ class Gateway:
     def unsaved(self) -> tuple[Unsaved, ...]:
         """What differs from the configuration file until restart."""
         return self.live.unsaved
+
+    def _limit_keys(self, config: Config) -> None:
+        self.keys.limit(config.limits)
 
     @property
     def operator(self) -> Operator:
@@ -160,6 +172,8 @@ class Gateway:
                 files,
                 self.actions,
             )
+            if self.shared is not None:
+                self._operator.spread = self.shared.spread
         return self._operator
 
     @property
@@ -209,6 +223,8 @@ class Gateway:
                     tasks.create_task(self.keys.run(), name="client-keys"),
                     tasks.create_task(_import_for_people(), name="late-imports"),
                 ]
+                if self.shared is not None:
+                    watching.append(tasks.create_task(self.shared.run(), name="fleet-link"))
                 if self.discovery is not None:
                     watching.append(tasks.create_task(self.discovery.run(), name="discovery"))
                 try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,7 +40,7 @@ class Caller(msgspec.Struct, frozen=True):
     """An authenticated caller."""
 
     name: str | None  # of the client key; None where none is needed
-    key: HeldKey | None = None  # a created one, which may have limits
+    key: HeldKey | None = None  # a created or limited one
 
 
 _NAMELESS = Caller(None)
@@ -54,9 +54,15 @@ class CreatedKeys(Protocol):
         """None: there are none."""
         ...
 
+    @property
+    def limited(self) -> Mapping[str, HeldKey]:
+        """Keys of the environment that have limits, by name."""
+        ...
+
 
 class _NoKeys:
     table = None
+    limited: Mapping[str, HeldKey] = {}
 
 
 NO_CREATED_KEYS: CreatedKeys = _NoKeys()
@@ -97,13 +103,8 @@ class Guard:
         allowed, elsewhere = self._clients, self._admins
         if _is_admin(path):
             allowed, elsewhere = elsewhere, allowed
-        elif created is not None:
-            key = _find_created(headers, created)
-            if key is not None:
-                return Caller(key.name, key)
-            if created.is_optional and not allowed and _presented(headers) is None:
-                return _NAMELESS
-            return _check_key(headers, allowed, elsewhere)
+        elif created is not None or self._created.limited:
+            return self._admit_client(headers, created)
         if not allowed:
             return _NAMELESS
         try:
@@ -112,6 +113,19 @@ class Guard:
             if created is not None and _find_created(headers, created) is not None:
                 raise _wrong_surface() from None
             raise
+
+    def _admit_client(self, headers: RawHeaders, created: KeyTable | None) -> Caller:
+        """Let in a client where a key may have limits."""
+        if created is not None:
+            key = _find_created(headers, created)
+            if key is not None:
+                return Caller(key.name, key)
+            is_optional = created.is_optional and not self._clients
+            if is_optional and _presented(headers) is None:
+                return _NAMELESS
+        caller = _check_key(headers, self._clients, self._admins)
+        limited = self._created.limited.get(caller.name or "")
+        return caller if limited is None else Caller(caller.name, limited)
 
 
 def _check_key(

@@ -21,9 +21,15 @@ def read_health(gateway: Gateway, scope: Scope) -> tuple[int, dict[str, Any]]:
     told: dict[str, Any] = {}
     if is_from_here(scope):
         told = {"version": __version__, "pid": os.getpid()}
+    shared: dict[str, Any] = {}
+    if gateway.shared is not None:
+        from nexus_core.control.shared.told import health
+
+        shared = health(gateway.shared, is_from_here=is_from_here(scope))
     return 503 if gateway.is_draining else 200, {
         "status": "draining" if gateway.is_draining else "ok",
         "service": "nexus",
         **told,
         "backends": {"usable": usable, "total": len(snapshots)},
+        **shared,
     }

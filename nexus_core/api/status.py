@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -26,6 +26,9 @@ from nexus_core.observe.operation_stats import BackendStats
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.windows.window import MOVING, Window
 from nexus_core.types import NANO
+
+if TYPE_CHECKING:
+    from nexus_core.keys.held import HeldKey
 
 
 def create_router(gateway: Gateway) -> APIRouter:
@@ -111,8 +114,17 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
             | _backend(stats.backends.get(snapshot.name, BackendStats()), is_known=is_known)
             for snapshot in gateway.registry.snapshots()
         },
+        "keys": {key.name: _key(gateway, key) for key in gateway.keys.metered},
         "windows": {window.value: _window(gateway, window) for window in MOVING},
     }
+
+
+def _key(gateway: Gateway, key: HeldKey) -> dict[str, Any]:
+    """Limits of a client key, and what is used of them now."""
+    from nexus_core.keys.told import use_as_json
+
+    spent = gateway.cost_tracker.budget.account(key.name, gateway.now())
+    return use_as_json(key.meter, key.clock(), spent)
 
 
 def _window(gateway: Gateway, window: Window) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from nexus_core.config.sections.base import (
     VariableName,
 )
 from nexus_core.config.sections.fleet import FleetConfig
+from nexus_core.config.sections.limits import LimitsConfig
 from nexus_core.config.tui import TuiConfig
 from nexus_core.types import API_NAMES, DialectName, PrivacyZone, is_object
 
@@ -219,6 +220,7 @@ class Config(Section):
     routing: RoutingConfig = RoutingConfig()
     queue: Annotated[QueueConfig, AT_START] = QueueConfig()
     budget: BudgetConfig = BudgetConfig()
+    limits: LimitsConfig = LimitsConfig()
     storage: Annotated[StorageConfig, AT_START] = StorageConfig()
     fleet: Annotated[FleetConfig | None, AT_START] = None  # None: one process, nothing shared
     tui: TuiConfig = TuiConfig()

@@ -67,9 +67,19 @@ class Actions:
         return list(islice(reversed(self._newest), limit))
 
     def note(
-        self, by: Actor, deed: Deed, *, effect: str | None = None, error: str | None = None
+        self,
+        by: Actor,
+        deed: Deed,
+        *,
+        effect: str | None = None,
+        error: str | None = None,
+        is_kept: bool = True,
     ) -> None:
-        """Keep, log and tell what an operator did, or why it failed."""
+        """Keep, log and tell what an operator did, or why it failed.
+
+        Args:
+            is_kept: whether it outlives this process; not where another one keeps it.
+        """
         acted = OperatorActed(
             at=self._now(),
             by=by,
@@ -80,7 +90,8 @@ class Actions:
             error=None if error is None else _in_one_line(error),
         )
         self._newest.append(acted)
-        self._keep(acted)
+        if is_kept:
+            self._keep(acted)
         self._bus.publish(acted)
         fields = {
             "action": acted.action,

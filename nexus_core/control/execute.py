@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from secrets import token_hex
 from typing import assert_never
 
@@ -74,6 +75,8 @@ class Operator:
         self._configuration = files  # None: nobody said where it is from
         self._actions = actions
         self._cuts = Cuts(live.bus, live.now)
+        # Tells other replicas what was done here, and gives what came of it; None: there are none.
+        self.spread: Callable[[Command, Actor, Outcome], Awaitable[Outcome]] | None = None
 
     async def execute(self, command: Command, by: Actor) -> Outcome:
         """Carry out a command, and put it on record.
@@ -87,9 +90,39 @@ class Operator:
             if _is_recorded(command):
                 self._actions.note(by, deed_of(command), error=_why(error))
             raise
+        if self.spread is not None:
+            outcome = await self.spread(command, by, outcome)
         if _is_recorded(command, outcome):
             self._actions.note(by, deed_of(command), effect=outcome.effect)
         return outcome
+
+    def follow(self, command: Command, by: Actor, where: str | None, *, is_kept: bool) -> None:
+        """Switch as an operator did on another replica.
+
+        Args:
+            where: that replica, for the record; None: it was before this process began.
+            is_kept: whether the record outlives this process.
+
+        Raises:
+            NexusError: it can't be done here.
+        """
+        match command:
+            case SwitchZone():
+                outcome = self._switch_zone(command)
+            case SwitchBackend():
+                outcome = self._switch_backend(command)
+            case SetTier():
+                outcome = self._set_tier(command)
+            case SetPriority():
+                outcome = self._set_priority(command)
+            case ClearCooldown():
+                outcome = self._clear_cooldown(command.backend)
+            case _:
+                return
+        if where is not None:
+            deed = deed_of(command)
+            told = deed._replace(text=f"{deed.text}, on {where}")
+            self._actions.note(by, told, effect=outcome.effect, is_kept=is_kept)
 
     async def _carry_out(self, command: Command) -> Outcome:
         match command:

@@ -36,6 +36,7 @@ class LiveConfig:
         self._parts = parts
         self._fleet = fleet
         self._forwarder = forwarder
+        self.on_reload: list[Callable[[Config], None]] = []  # told of what is in force now
         # What differs from the file, and the configuration and backends that this was found from.
         self._unsaved: tuple[tuple[object, object], tuple[Unsaved, ...]] | None = None
         self._has_grown = asyncio.Event()  # there may be backends of another type
@@ -117,6 +118,8 @@ class LiveConfig:
             parts.strategy.configure(plan.config.routing)
             self._forwarder.configure(plan.config.server, plan.config.routing)
             parts.cost_tracker.configure(plan.config)
+            for tell in self.on_reload:
+                tell(plan.config)
         self.bus.publish(ConfigReloaded(at=self.now(), lines=plan.lines))
         self._has_grown.set()
         log.info("config reloaded from %s", config.path)

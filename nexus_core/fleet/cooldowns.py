@@ -52,6 +52,8 @@ class Cooldowns:
         self.circuits: dict[str, Circuits] = {}
         self._shown: dict[str, _Shown] = {}
         self._bad_news = BadNews(clock)
+        # Told of each cooldown that a backend asked for: its model, or None, seconds, and why.
+        self.on_rest: Callable[[str, str | None, float, str], None] | None = None
 
     # --- what requests show --------------------------------------------------------------
 
@@ -80,16 +82,27 @@ class Cooldowns:
             circuit.fail(self._clock(), why, content=content, is_shared=is_shared)
             self._update(name)
 
-    def rest(self, name: str, model: str | None, seconds: float | None, why: str) -> None:
+    def rest(
+        self,
+        name: str,
+        model: str | None,
+        seconds: float | None,
+        why: str,
+        *,
+        is_asked_here: bool = True,
+    ) -> None:
         """The backend asks for a cooldown of a model, or with None of all of it.
 
         Args:
             seconds: how long, if it says so.
             why: for people.
+            is_asked_here: whether it asked this process, and not another one of the fleet.
         """
         if self._knows(name):
             self._of(name).of(model).rest(self._clock(), seconds, why)
             self._update(name)
+            if is_asked_here and seconds and self.on_rest is not None:
+                self.on_rest(name, model, seconds, why)
 
     def begin(self, name: str, model: str) -> None:
         """An answer begins: open circuits on its way close."""

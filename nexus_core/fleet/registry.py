@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Generator, Iterable, KeysView, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -14,7 +12,9 @@ from nexus_core.config.schema import BackendConfig
 from nexus_core.fleet.circuit import Cooldown
 from nexus_core.fleet.cooldowns import Cooldowns
 from nexus_core.fleet.live import LiveBackend
+from nexus_core.fleet.probed import judge
 from nexus_core.fleet.snapshot import BackendSnapshot, is_same_server
+from nexus_core.fleet.zones import Zones
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import (
     BackendAdded,
@@ -33,8 +33,6 @@ from nexus_core.types import (
 )
 
 __all__ = ["BackendSnapshot", "Registry"]
-
-_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 # What every probe changes; no decision goes by it.
@@ -63,7 +61,7 @@ class Registry:
         # as there is no other.
         self.version = 0
         self._has_cloud: bool | None = None  # None: not looked
-        self._zones_off: set[PrivacyZone] = set()
+        self.zones = Zones()  # changed by `set_zone_enabled` and `set_cut_off` only
         self._listeners: list[Callable[[str | None], None]] = []
         self.cooldowns = Cooldowns(
             bus,
@@ -114,6 +112,8 @@ class Registry:
         now = entry.frozen  # nothing that requests change is compared
         if not (now.enabled and now.zone_enabled and now.zone is seen.zone):
             return False
+        if self.zones.permission is not None and not self.zones.permits(now.zone):
+            return False
         return (now.url == seen.url and now.type is seen.type) or is_same_server(now, seen)
 
     def add(self, config: BackendConfig) -> None:
@@ -129,7 +129,7 @@ class Registry:
             # What still runs at one of this name that was removed keeps its slot until it is done.
             entry.taken = leaving.taken
         snapshot = replace(entry.frozen, in_flight=len(entry.taken))
-        entry.frozen = self._in_its_zone(snapshot)
+        entry.frozen = self.zones.seen_in(snapshot)
         self._entries[config.name] = entry
         self._has_changed()
         self._bus.publish(
@@ -169,7 +169,9 @@ class Registry:
         before = self._entries[snapshot.name]
         snapshot = replace(snapshot, in_flight=len(before.taken))
         entry = LiveBackend(
-            self._in_its_zone(snapshot), configured_models=models_are_configured, taken=before.taken
+            self.zones.seen_in(snapshot),
+            configured_models=models_are_configured,
+            taken=before.taken,
         )
         if is_same_server(before.frozen, snapshot):
             entry.consecutive_successes = before.consecutive_successes
@@ -204,9 +206,6 @@ class Registry:
     def knows(self, name: str) -> bool:
         """Whether there is such a backend, or one that was removed and still serves requests."""
         return name in self._entries or name in self._leaving
-
-    def _in_its_zone(self, snapshot: BackendSnapshot) -> BackendSnapshot:
-        return replace(snapshot, zone_enabled=snapshot.zone not in self._zones_off)
 
     def on_change(self, listener: Callable[[str | None], None]) -> None:
         """Call `listener` whenever a request may find what it did not find before.
@@ -277,18 +276,28 @@ class Registry:
     def set_zone_enabled(self, zone: PrivacyZone, enabled: bool) -> bool:
         """Switch every backend of a zone on or off, whatever its own switch; False if it was so."""
         names = [name for name, entry in self._entries.items() if entry.frozen.zone is zone]
-        if (zone not in self._zones_off) == enabled:
+        if (zone not in self.zones.off) == enabled:
             return False
-        self._zones_off ^= {zone}
+        self.zones.off ^= {zone}
         for name in names:
             self._change(name, zone_enabled=enabled)
             self.cooldowns.clear(name, CooldownEnd.SWITCHED)
         self._tell(None)
         return True
 
+    def set_cut_off(self, is_cut_off: bool) -> None:
+        """Close the open zone for want of word from what replicas share, or open it again."""
+        if self.zones.is_cut_off == is_cut_off:
+            return
+        self.zones.is_cut_off = is_cut_off
+        for name, entry in self._entries.items():
+            if entry.frozen.zone is PrivacyZone.OPEN:
+                self._change(name, is_cut_off=is_cut_off)
+        self._tell(None)
+
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         """Whether requests may go to the zone's backends."""
-        return zone not in self._zones_off
+        return zone not in self.zones.off
 
     def record_probe(
         self, name: str, result: ProbeResult, *, failure_threshold: int, recovery_threshold: int
@@ -298,34 +307,19 @@ class Registry:
         A backend that can be reached again is used again at once.
         """
         entry = self._entries[name]
-        snapshot = entry.snapshot()
+        came_back = entry.snapshot().consecutive_failures > 0
         at = self._now()
-        self._change(name, probed_at=at, probe_ms=result.elapsed_ms)
+        verdict = judge(
+            entry,
+            result,
+            failure_threshold=failure_threshold,
+            recovery_threshold=recovery_threshold,
+        )
+        self._change(name, probed_at=at, **verdict.changes)
         if result.ok:
-            entry.consecutive_successes += 1
-            self._change(name, consecutive_failures=0)
-            if not entry.configured_models and result.models is not None:
-                sound = filter(_is_unicode, result.models)
-                served = MappingProxyType({model: model for model in sound})
-                # The same list is kept as the same value: nobody is told of it again.
-                kept = snapshot.models if served == snapshot.models else served
-                self._change(name, models=kept, models_known=True)
-            elif result.never_lists:
-                self._change(name, models_known=True)  # whatever they were so far
-            if result.details is not None:
-                self._change(name, details=MappingProxyType(dict(result.details)))
-            self.cooldowns.reached(
-                name, entry.snapshot().models, came_back=snapshot.consecutive_failures > 0
-            )
-            is_new = snapshot.health is HealthStatus.UNKNOWN
-            if is_new or entry.consecutive_successes >= recovery_threshold:
-                self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, result.detail)
-        else:
-            entry.consecutive_successes = 0
-            failures = snapshot.consecutive_failures + 1
-            self._change(name, consecutive_failures=failures)
-            if result.cause is HealthCause.AUTH or failures >= failure_threshold:
-                self._set_health(name, HealthStatus.UNHEALTHY, result.cause, result.detail)
+            self.cooldowns.reached(name, entry.snapshot().models, came_back=came_back)
+        if verdict.health is not None:
+            self._set_health(name, *verdict.health, result.detail)
         listed = None if result.models is None else len(result.models)
         self._bus.publish(
             BackendProbed(
@@ -386,8 +380,3 @@ class Registry:
     def _has_changed(self) -> None:
         self._view = self._has_cloud = None
         self.version += 1
-
-
-def _is_unicode(name: str) -> bool:
-    """JSON may name half a character, which no answer of ours could repeat."""
-    return name.isascii() or _HALF_A_CHARACTER.search(name) is None

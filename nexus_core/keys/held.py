@@ -31,7 +31,11 @@ class HeldKey:
     __slots__ = ("_hints", "_verdicts", "clock", "meter", "stored")
 
     def __init__(self, stored: StoredKey, meter: KeyMeter, clock: Callable[[], int]) -> None:
-        """`clock` gives monotonic nanoseconds."""
+        """
+        Args:
+            meter: that holds the key's limits, and those of [limits] where they are stricter.
+            clock: gives monotonic nanoseconds.
+        """
         self.stored = stored
         self.meter = meter
         self.clock = clock
@@ -135,9 +139,9 @@ class KeyPermit:
         """
         key = self._key
         at = key.clock()
-        tpm = key.stored.limits.tpm
+        tpm = key.meter.tpm
         if tpm is not None:
-            self._taken = min(tpm, tokens())
+            self._taken = min(tpm.limit, tokens())
         wait = key.meter.wait(self._taken, at)
         if wait:
             raise RateLimitedError(_why(key, self._taken, at), -(-wait // SECOND))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nexus_core.background import in_background
 from nexus_core.config.schema import Config
+from nexus_core.config.sections.limits import LimitsConfig
 from nexus_core.keys.file import Signature, is_there, signature
 from nexus_core.money.ledger import ledger_path
 
@@ -60,8 +61,12 @@ class LiveKeys:
         self.path = path
         # None: there is no created key, and there was none.
         self.table: KeyTable | None = None
+        # Keys of the environment that are limited, by name.
+        self.limited: Mapping[str, HeldKey] = {}
+        self._limits = LimitsConfig()
         self._now, self._clock, self._budgets = now, clock, budgets
-        self._environment = frozenset(environment)
+        self._named = tuple(environment)
+        self._environment = frozenset(environment)  # of which nobody was warned
         self._is_optional = is_optional
         self._parts: tuple[KeyStore, KeyTable] | None = None
         self._seen: Signature | None = None
@@ -71,6 +76,22 @@ class LiveKeys:
             store, _ = self.parts()
             self._take(_read(store))
 
+    def limit(self, config: LimitsConfig) -> None:
+        """Go by these limits from now on; what is used stays used."""
+        self._limits = config
+        if self._parts is not None:
+            self._parts[1].limit(config)
+        if config.is_set or self.limited:
+            from nexus_core.keys.bounds import limited_ones
+
+            self.limited = limited_ones(config, self._named, self.limited, self._clock)
+
+    @property
+    def metered(self) -> tuple[HeldKey, ...]:
+        """Keys that may have limits: created ones, and limited ones of the environment."""
+        created = () if self.table is None else self.table.keys
+        return (*created, *self.limited.values())
+
     def parts(self) -> tuple[KeyStore, KeyTable]:
         """The store and the table; made when first asked for."""
         if self._parts is None:
@@ -78,6 +99,7 @@ class LiveKeys:
             from nexus_core.keys.table import KeyTable
 
             table = KeyTable(self._now, self._clock, is_optional=self._is_optional)
+            table.limit(self._limits)
             self._parts = KeyStore(self.path), table
         return self._parts
 

@@ -118,6 +118,11 @@ class KeyMeter:
         self._count(0, used, at)
 
     @property
+    def is_limited(self) -> bool:
+        """Whether it holds any limit."""
+        return not (self.rpm is None and self.tpm is None and self.parallel is None)
+
+    @property
     def is_full(self) -> bool:
         """Whether as many requests are under way as may be."""
         return self.parallel is not None and self.under_way >= self.parallel

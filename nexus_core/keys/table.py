@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from nexus_core.config.sections.limits import LimitsConfig
+from nexus_core.keys.bounds import Bounds
 from nexus_core.keys.held import HeldKey
 from nexus_core.keys.key import PREFIX, StoredKey, id_in
 from nexus_core.keys.meter import KeyMeter
@@ -25,6 +27,7 @@ class KeyTable:
         self._now = now
         self._clock = clock
         self._by_id: dict[bytes, HeldKey] = {}
+        self._bounds = Bounds()
         self.is_open = True  # no key was ever made: nobody needs one
         self.problem: str | None = None  # why the latest state of the store is not known
 
@@ -32,15 +35,21 @@ class KeyTable:
         """Go by these keys from now on."""
         before, after = self._by_id, dict[bytes, HeldKey]()
         for key in stored:
-            key_id, limits = key.id.encode(), key.limits
+            key_id = key.id.encode()
             held = before.get(key_id)
             if held is None or held.stored != key:
                 meter = KeyMeter() if held is None else held.meter
-                meter.configure(rpm=limits.rpm, tpm=limits.tpm, parallel=limits.parallel)
+                self._bounds.put_on(meter, key.name, key.limits)
                 held = HeldKey(key, meter, self._clock)
             after[key_id] = held
         self._by_id, self.problem = after, None
         self.is_open = self.is_open and not after
+
+    def limit(self, config: LimitsConfig) -> None:
+        """Go by these limits as well: of each the strictest holds."""
+        self._bounds = Bounds(config)
+        for held in self._by_id.values():
+            self._bounds.put_on(held.meter, held.name, held.stored.limits)
 
     def fail(self, problem: str) -> None:
         """The store can't be read: what was known holds, and who comes without a key is refused."""

@@ -54,6 +54,10 @@ def use_as_json(
     """
     requests, tokens = meter.this_minute(at)
     return {
+        # The strictest of the key's own limits and those of [limits].
+        "rpm_limit": None if meter.rpm is None else meter.rpm.limit,
+        "tpm_limit": None if meter.tpm is None else meter.tpm.limit,
+        "parallel_limit": meter.parallel,
         "requests_this_minute": requests,
         "tokens_this_minute": tokens,
         "rpm_used": None if meter.rpm is None else meter.rpm.used(at),

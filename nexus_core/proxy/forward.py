@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from nexus_core import descriptors
@@ -17,6 +17,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import shortlist
 from nexus_core.proxy.attempt import Attempt, FailedAttempt, ProxyParts, deliver
 from nexus_core.proxy.blame import Blame
+from nexus_core.proxy.closed_zone import ClosedZone
 from nexus_core.proxy.deadlines import Deadlines, Sweeper
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.in_flight import InFlight
@@ -56,6 +57,9 @@ class Forwarder:
         self._is_ending = False
         self._idle = asyncio.Event()
         self._idle.set()
+        # Set where processes share: who waits for the open zone, and for the first word of all.
+        self.closed_zone: ClosedZone | None = None
+        self.first_word: Callable[[], Awaitable[object]] | None = None
 
     @property
     def in_flight(self) -> int:
@@ -176,14 +180,20 @@ class Forwarder:
         has_no_prices = tracker.prices.packaged is None and self._registry.has_cloud
         if has_no_prices or not tracker.opened.is_set():
             await self._wait_for_spending(progress)
+        if self.first_word is not None:
+            await self.first_word()
+            self.first_word = None
         try:
             number, most = 1, self._routing.max_retries + 1
             while (decision := await self._decide(progress, tried)).first is not None:
                 failed = await Attempt(self._parts, flight, decision, number).run()
                 if failed is None:
                     return
-                tried = {**tried, failed.route.backend.name: failed.failure.why}
-                if last is None or failed.failure.kind is not FailureKind.NOT_SENT:
+                kind, backend = failed.failure.kind, failed.route.backend
+                if kind is FailureKind.NOT_SENT and self._is_cut_off(backend):
+                    continue  # the next decision waits for it, or goes elsewhere
+                tried = {**tried, backend.name: failed.failure.why}
+                if last is None or kind is not FailureKind.NOT_SENT:
                     last = failed
                 if number == most:
                     break
@@ -234,6 +244,8 @@ class Forwarder:
         if decision.first is None and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, progress, tried)
             has_waited = True
+        elif decision.first is None and self.closed_zone is not None:
+            decision = await self.closed_zone.wait(decision, lambda: self._take(progress, tried))
         progress.decided(decision, time.monotonic() - started)
         first = decision.first
         if first is not None and has_waited and not self._may_go_to(first, progress):
@@ -241,6 +253,9 @@ class Forwarder:
             self._registry.release(first.backend.name, first.half_open_model)
             return await self._decide(progress, tried)
         return decision
+
+    def _is_cut_off(self, backend: BackendSnapshot) -> bool:
+        return self._registry.zones.is_cut_off and backend.zone is PrivacyZone.OPEN
 
     def _may_go_to(self, choice: Choice, progress: RequestProgress) -> bool:
         rule = self._cost_tracker.rule(progress.request.client)

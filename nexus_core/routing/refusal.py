@@ -12,6 +12,7 @@ from nexus_core.errors import (
     BudgetExceededError,
     CapacityExceededError,
     ContextLengthError,
+    CoordinationUnavailableError,
     EndpointNotServedError,
     ModelNotFoundError,
     NexusError,
@@ -37,6 +38,7 @@ _ENDPOINTS = {
 _PROMPT_FIELDS = {Capability.COMPLETIONS: "prompt", Capability.EMBEDDINGS: "input"}
 
 _MAX_SUGGESTED = 3
+_CUT_OFF_SECONDS = 1  # after which a request is worth another try
 
 
 def is_unknown(decision: RouteDecision) -> bool:
@@ -44,6 +46,11 @@ def is_unknown(decision: RouteDecision) -> bool:
     return not decision.order and all(
         drop.stage is Stage.MODEL and drop.backend.models_known for drop in decision.dropped
     )
+
+
+def is_cut_off(decision: RouteDecision) -> bool:
+    """Whether only word from the fleet's store is wanting, so that one may be awaited."""
+    return any(d.stage is Stage.COORDINATION and d.alone_but_for_time for d in decision.dropped)
 
 
 def asked_name(decision: RouteDecision) -> str:
@@ -70,7 +77,9 @@ def refuse(decision: RouteDecision, known_names: Iterable[str]) -> NexusError:
         return never
     busy = [drop for drop in able if drop.stage in BUSY]
     eta = estimate_eta(busy, context.at, context.queued)
-    if not busy and any(drop.stage is Stage.BUDGET for drop in able):
+    if is_cut_off(decision):
+        eta = _CUT_OFF_SECONDS
+    elif not busy and any(drop.stage is Stage.BUDGET for drop in able):
         eta = context.budget_resets_in_seconds
     actions = ActionableErrorContext(
         required_tier=need.min_tier,
@@ -157,6 +166,8 @@ def _passes(drop: Drop, need: Requirements) -> bool:
     """Whether what keeps the backend away may be over soon, with nobody's doing."""
     if drop.stage is Stage.HEALTHY:
         return drop.backend.cause is not HealthCause.AUTH
+    if drop.stage is Stage.COORDINATION:
+        return True
     return drop.stage in BUSY or _may_yet_serve(drop, need)
 
 
@@ -209,6 +220,11 @@ def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavai
         return PrivacyConstraintError, (
             f"the request is restricted, and no restricted backend can serve {model!r} now: "
             + _reasons(able)
+        )
+    if is_cut_off(decision):
+        return CoordinationUnavailableError, (
+            f"the open zone is closed while the fleet's store can't be reached, and no other "
+            f"backend can serve {model!r} now: " + _reasons(able)
         )
     busy = [drop for drop in able if drop.stage in BUSY]
     if busy:

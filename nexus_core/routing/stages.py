@@ -24,6 +24,7 @@ class Stage(StrEnum):
     TIER = "tier"
     CAPABLE = "capable"
     HEALTHY = "healthy"
+    COORDINATION = "coordination"
     BUDGET = "budget"
     COOLDOWN = "cooldown"
     CAPACITY = "capacity"
@@ -35,6 +36,12 @@ BUSY = frozenset({Stage.COOLDOWN, Stage.CAPACITY})
 # Where it matters whether later stages would have dropped the backend too: the route reason, the
 # code of a refusal and the queue follow from it. Elsewhere it is not asked.
 REASONED = BUSY | {Stage.ZONE}
+# The same, but for what has no part in the route reason.
+_ASKED_FURTHER = REASONED | {Stage.COORDINATION}
+_PASSES = BUSY | {Stage.COORDINATION}
+
+
+CUT_OFF = "the open zone is closed: no word from the fleet's store"
 
 
 class Drop(NamedTuple):
@@ -43,7 +50,7 @@ class Drop(NamedTuple):
     backend: BackendSnapshot
     stage: Stage
     why: str  # for people
-    also: tuple[Stage, ...]  # the later stages that would have dropped it too: see REASONED
+    also: tuple[Stage, ...]  # the later stages that would have dropped it too, of some stages
     model: str  # for which of the asked and the fallback models
 
     def cooldown_seconds(self, at: float) -> float:
@@ -57,8 +64,8 @@ class Drop(NamedTuple):
 
     @property
     def alone_but_for_time(self) -> bool:
-        """Without this stage, one of REASONED, it would be eligible, if only after a wait."""
-        return self.stage in REASONED and BUSY.issuperset(self.also)
+        """Without this stage, if its `also` was asked, it would be eligible, if only by a wait."""
+        return self.stage in _ASKED_FURTHER and _PASSES.issuperset(self.also)
 
 
 def serves_model(need: Requirements, backend: BackendSnapshot, _: object = None) -> str | None:
@@ -134,6 +141,11 @@ def is_healthy(_: Requirements, backend: BackendSnapshot, __: object) -> str | N
     return f"unhealthy: {backend.detail}" if backend.detail else "unhealthy"
 
 
+def has_word(_: Requirements, backend: BackendSnapshot, __: object) -> str | None:
+    """Cut off from what replicas share, nobody knows whether the open zone was cut elsewhere."""
+    return CUT_OFF if backend.is_cut_off else None
+
+
 def is_affordable(
     need: Requirements, backend: BackendSnapshot, context: RoutingContext
 ) -> str | None:
@@ -175,6 +187,7 @@ _LASTING: Mapping[Stage, Callable[[Requirements, BackendSnapshot, object], str |
     Stage.TIER: meets_tier,
     Stage.CAPABLE: is_capable,
     Stage.HEALTHY: is_healthy,
+    Stage.COORDINATION: has_word,
 }
 # What changes with each request, or by the second: its failed attempts, money, time and load.
 _OF_THE_MOMENT: Mapping[Stage, _Check] = {
@@ -193,7 +206,7 @@ _InOrder = tuple[tuple[Stage, _Check], ...]
 def _steps(
     *, pin: bool, tried: bool, zone: bool, tier: bool, budget: bool
 ) -> tuple[tuple[Stage, _Check, _InOrder], ...]:
-    """The stages that may drop a backend, each with what is asked after it: see REASONED.
+    """The stages that may drop a backend, each with what is asked after it.
 
     Args: whether each of these stages may drop one; all others may.
     """
@@ -206,7 +219,7 @@ def _steps(
     }
     order = tuple((stage, check) for stage, check in _STAGES.items() if asked.get(stage, True))
     return tuple(
-        (stage, check, order[place:] if stage in REASONED else ())
+        (stage, check, order[place:] if stage in _ASKED_FURTHER else ())
         for place, (stage, check) in enumerate(order, 1)
     )
 

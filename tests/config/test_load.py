@@ -52,7 +52,7 @@ ONE_PROBLEM = [
     ("[bugdet]\nx = 1", '1: bugdet: unknown key; did you mean "budget"?'),
     ("[storage]\nzzz = 1", "2: storage.zzz: unknown key; allowed here: path, retention_days"),
     ("warnings = []", "1: warnings: unknown key; allowed here: server, auth, health_check, "
-     "routing, queue, budget, storage, fleet, tui, backends, pricing"),
+     "routing, queue, budget, limits, storage, fleet, tui, backends, pricing"),
     ("[server]\nport = 70000", "2: server.port: 70000 is not between 0 and 65535"),
     ('[server]\nport = "1"', "2: server.port: must be a whole number, not a string"),
     ("[server]\nport = true", "2: server.port: must be a whole number, not true or false"),

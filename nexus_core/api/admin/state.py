@@ -108,7 +108,18 @@ def _moment(gateway: Gateway) -> dict[str, Any]:
         "capture": gateway.captures.is_on,
         "unsaved": unsaved_as_json(gateway.unsaved),
         "last_log": numbered(gateway.logs.run, gateway.logs.last),
+        **_fleet(gateway),
     }
+
+
+def _fleet(gateway: Gateway) -> dict[str, Any]:
+    """The processes that share with this one, and how it stands to them; nothing without any."""
+    if gateway.shared is None:
+        return {}
+    from nexus_core.control.shared.told import fleet_as_json, replicas_as_json
+
+    shared = gateway.shared
+    return {"fleet": fleet_as_json(shared), "replicas": replicas_as_json(shared)}
 
 
 class Totals:

@@ -64,6 +64,8 @@ async def serve(
     Takes over the listener and closes it. `ready` is set once requests are answered.
     """
     grace = gateway.config.server.shutdown_grace_seconds
+    if gateway.shared is not None and listener.family != socket.AF_UNIX:
+        gateway.shared.listens_at(*listener.getsockname()[:2])
     config = uvicorn.Config(
         FrontDoor(gateway),
         http=BoundedHttpProtocol,

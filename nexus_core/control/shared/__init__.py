@@ -1,0 +1,1 @@
+"""What this process shares with the others of its fleet; imported with [fleet] only."""

@@ -1,0 +1,176 @@
+"""What this process shares with the others of its fleet, wired together; made with [fleet] only."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from nexus_core import __version__
+from nexus_core.config.schema import Config
+from nexus_core.control.commands import ClearCooldown, Command, Outcome
+from nexus_core.control.live_config import LiveConfig
+from nexus_core.control.shared.switching import actor_of, command_of, switch_of
+from nexus_core.errors import NexusError
+from nexus_core.proxy.closed_zone import ClosedZone
+from nexus_core.proxy.forward import Forwarder
+from nexus_core.state.base import Member
+from nexus_core.state.valkey.link import ValkeyLink
+from nexus_core.state.valkey.members import Myself, config_hash, process_id
+from nexus_core.state.valkey.open_zone import OpenZone
+from nexus_core.state.valkey.rests import Rests
+from nexus_core.state.valkey.switches import Switch, Switches
+from nexus_core.types import Actor
+
+if TYPE_CHECKING:
+    from nexus_core.control.execute import Operator
+
+log = logging.getLogger(__name__)
+
+_TELL_SECONDS = 0.25  # that an operator waits for the store
+_FIRST_WORD_SECONDS = 0.25  # that the first requests after the start wait for it
+
+
+class Shared:
+    """This process as one of a fleet."""
+
+    def __init__(
+        self,
+        live: LiveConfig,
+        forwarder: Forwarder,
+        operator: Callable[[], Operator],
+        worker: int | None = None,
+    ) -> None:
+        """
+        Args:
+            operator: who carries out what was switched elsewhere; asked when something was.
+            worker: the number of this process among those of its replica.
+        """
+        fleet = live.config.fleet
+        assert fleet is not None  # noqa: S101 - else it is not made, for the type checker
+        registry = live.registry
+        self.config = fleet
+        self.replica = fleet.replica_name
+        self.worker = worker
+        self.address = fleet.advertise  # http://HOST:PORT; else set once it listens
+        self._live = live
+        self._operator = operator
+        self._hashed: tuple[Config, str] | None = None
+        self._me = Myself(
+            process=process_id(self.replica, worker),
+            replica=self.replica,
+            address=self.address,
+            pid=os.getpid(),
+            worker=worker,
+            version=__version__,
+            config_hash=self.config_hash,
+            started=live.now(),
+        )
+        self.link = ValkeyLink(fleet, self._myself, live.now)
+        self.switches = Switches(self.link, self._follow)
+        self.rests = Rests(self.link, self._rest, registry.clock)
+        self.open_zone: OpenZone | None = None  # None: it stays in use without word from the store
+        self.link.confirmed = lambda: self.switches.version
+        self.link.add(self.switches)
+        self.link.add(self.rests)
+        registry.cooldowns.on_rest = self.rests.asked
+        if fleet.when_alone == "cut":
+            self.open_zone = OpenZone(
+                self.link, fleet.open_zone_lease_seconds, registry.set_cut_off
+            )
+            registry.zones.permission = self.open_zone.permits
+            forwarder.closed_zone = ClosedZone(registry)
+            self.link.add(self.open_zone)  # after the switches: what was cut is cut before it opens
+        forwarder.first_word = lambda: self.link.first_beat(_FIRST_WORD_SECONDS)
+
+    async def run(self) -> None:
+        """Keep the link until cancelled; then leave the fleet."""
+        await self.link.run()
+
+    def listens_at(self, host: str, port: int) -> None:
+        """Where this process listens; others are told it where [fleet] names no address."""
+        if self.config.advertise is None:
+            name = f"[{host}]" if ":" in host else host
+            self.address = f"http://{name}:{port}"
+
+    # --- switches ------------------------------------------------------------------------
+
+    async def spread(self, command: Command, by: Actor, outcome: Outcome) -> Outcome:
+        """Tell the other replicas of a command that was carried out here; gives what came of it."""
+        switch = switch_of(command, by, self._live.now())
+        if switch is None:
+            return outcome
+        if isinstance(command, ClearCooldown):
+            self.rests.forget(command.backend)
+        number = self.switches.tell(replace(switch, replica=self.replica))
+        others = self._other_replicas()
+        if await self.switches.told(number, _TELL_SECONDS):
+            effect = f"told to {_named(others)}" if others else None
+        else:
+            effect = (
+                "the fleet's store can't be reached: other replicas are told when it can; "
+                "without it they have closed the open zone themselves"
+            )
+        told = [one for one in (outcome.effect, effect) if one]
+        return replace(
+            outcome,
+            message=outcome.message.replace(" until restart", " on every replica"),
+            data={**outcome.data, "replicas": 1 + len(others)},
+            effect="; ".join(told) or None,
+        )
+
+    def _follow(self, switch: Switch, is_news: bool) -> None:
+        """Carry out what an operator switched elsewhere."""
+        command = command_of(switch)
+        if command is None:
+            return
+        if isinstance(command, ClearCooldown):
+            self.rests.forget(command.backend)
+        # One process of a replica keeps it on record, and none that which it did itself.
+        is_kept = switch.replica != self.replica and not self.worker
+        try:
+            where = switch.replica if is_news else None
+            self._operator().follow(command, actor_of(switch.by), where, is_kept=is_kept)
+        except NexusError as error:
+            log.warning("not switched as on %s: %s", switch.replica, error.message)
+
+    def _rest(self, name: str, model: str | None, seconds: float, why: str) -> None:
+        self._live.registry.cooldowns.rest(name, model, seconds, why, is_asked_here=False)
+
+    # --- what others are told ------------------------------------------------------------
+
+    def _myself(self) -> Myself:
+        me, told = self._me, (self.address, self.config_hash)
+        if (me.address, me.config_hash) != told:
+            self._me = replace(me, address=told[0], config_hash=told[1])
+        return self._me
+
+    @property
+    def config_hash(self) -> str:
+        """The configuration in force, as replicas compare it."""
+        config = self._live.config
+        if self._hashed is None or self._hashed[0] is not config:
+            self._hashed = (config, config_hash(config))
+        return self._hashed[1]
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The processes of the fleet, as of the last beat."""
+        return self.link.members
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """What is closed now for want of word from the store, for people."""
+        is_open = self.open_zone is None or not self._live.registry.zones.is_cut_off
+        return () if is_open else ("the open zone",)
+
+    def _other_replicas(self) -> list[str]:
+        live = {member.replica for member in self.members if not member.is_dead}
+        return sorted(live - {self.replica})
+
+
+def _named(replicas: list[str]) -> str:
+    return ", ".join(replicas) if len(replicas) < 4 else f"{len(replicas)} other replicas"

@@ -1,0 +1,1 @@
+"""What processes share in a Valkey or Redis server; imported where there is a [fleet] only."""

@@ -1,0 +1,78 @@
+"""The processes of a fleet: what each tells of itself, and what it reads of the others."""
+
+from __future__ import annotations
+
+import hashlib
+from secrets import token_hex
+
+import msgspec
+
+from nexus_core.config.schema import COMPUTED, Config
+from nexus_core.state.base import Member
+from nexus_core.types import is_list, is_object
+
+# What may differ from replica to replica: ports, paths, names, and what a screen looks like.
+_OWN = {
+    "server": {"host", "port", "max_connections", "workers"},
+    "storage": {"path"},
+    "fleet": {"replica", "advertise", "url_env"},
+}
+_OWN_SECTIONS = {"tui", "path", "unusable", "notes", "outdated"}
+
+
+class Myself(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process tells of itself, in the store as JSON."""
+
+    process: str
+    replica: str
+    address: str | None
+    pid: int
+    worker: int | None
+    version: str
+    config_hash: str
+    started: float
+
+
+def process_id(replica: str, worker: int | None) -> str:
+    """A name that no other start of a process has."""
+    place = replica if worker is None else f"{replica}.{worker}"
+    return f"{place}.{token_hex(4)}"
+
+
+def config_hash(config: Config) -> str:
+    """What replicas compare: 12 hexadecimal digits of all that should be alike in a fleet.
+
+    Ports, paths and names of replicas are no difference, and no key is part of it.
+    """
+    own = {name: dict.fromkeys(keys, True) for name, keys in _OWN.items()}
+    shared = config.model_dump(mode="json", exclude={**dict.fromkeys(_OWN_SECTIONS, True), **own})
+    for section, *keys in COMPUTED:
+        tables = shared.get(str(section))
+        for table in tables if is_list(tables) else [tables]:
+            if is_object(table) and keys:
+                table.pop(str(keys[0]), None)
+    text = msgspec.json.encode(shared, order="sorted")
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+def read_members(told: object) -> tuple[Member, ...]:
+    """The members of a beat's answer; by replica and worker, the newest process first of each."""
+    found: list[Member] = []
+    for process, text, age_ms, is_dead, switches in told if is_list(told) else ():
+        me = msgspec.json.decode(text, type=Myself)
+        found.append(
+            Member(
+                process=process,
+                replica=me.replica,
+                address=me.address,
+                pid=me.pid,
+                worker=me.worker,
+                version=me.version,
+                config_hash=me.config_hash,
+                started=me.started,
+                beat_seconds_ago=max(0.0, age_ms / 1000),
+                switches=int(switches),
+                is_dead=bool(is_dead),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (one.replica, one.worker or 0, -one.started)))

@@ -1,0 +1,14 @@
+-- After all parts: do what was asked.
+local verb = ARGV[1]
+look_for_lost_data()
+local other = given(said.other)
+see_who_lives(said.dead_ms, verb == 'beat' or (verb == 'leave' and not other))
+local answer = {}
+if verb == 'beat' or (verb == 'leave' and given(said.parts)) then answer = beat() end
+if verb == 'leave' then leave(other or said.process) end
+if verb == 'forget' then answer.forgotten = forget() end
+answer.takes = taken()
+answer.quarantine = ctx.quarantine
+answer.fresh = ctx.fresh
+answer.live = ctx.members
+return cjson.encode(answer)

@@ -1,0 +1,87 @@
+-- Switches: what operators changed, one value for each key, with a version that only grows.
+--
+-- switches      hash: version; KEY -> JSON {value, version, closes, opens, by, replica, process, at}
+-- switches_told hash: process -> number of its newest switch that was carried out here
+--
+-- said: version (known to the process), told [{n, key, value, seen, closes, opens, end, by, at}],
+--       known [JSON text, ...] of switches, in quarantine
+-- answer: version, done (number of its newest carried out), entries [JSON text, ...] newer than known
+
+local function switches() return key('switches') end
+
+local function entry_of(name)
+  local found = redis.call('HGET', switches(), name)
+  return found and cjson.decode(found) or nil
+end
+
+local function raise_version(to)
+  local version = tonumber(redis.call('HGET', switches(), 'version') or 0)
+  if to > version then redis.call('HSET', switches(), 'version', to) end
+end
+
+local function put(entry) redis.call('HSET', switches(), entry.key, cjson.encode(entry)) end
+
+local function carry_out(ctx, one)
+  local before = entry_of(one.key)
+  -- An opening holds only over what whoever opened it had seen: a later cut of others stands.
+  if one.opens and before and before.version > one.seen and before.process ~= ctx.process then
+    return false
+  end
+  local version = tonumber(redis.call('HGET', switches(), 'version') or 0) + 1
+  redis.call('HSET', switches(), 'version', version)
+  put({
+    key = one.key, value = one.value, version = version, closes = one.closes, opens = one.opens,
+    ['end'] = one['end'], by = one.by, replica = ctx.replica, process = ctx.process, at = one.at,
+  })
+  if string.sub(one.key, 1, 10) == 'cooldowns:' then ctx.clear_rests(string.sub(one.key, 11)) end
+  return true
+end
+
+parts.switches = {
+  beat = function(ctx, said)
+    local done = tonumber(redis.call('HGET', key('switches_told'), ctx.process) or 0)
+    local has_changed, first = false, done
+    for _, one in ipairs(said.told) do
+      if one.n > done then
+        if ctx.quarantine and one.opens then break end -- until all that is known was written back
+        has_changed = carry_out(ctx, one) or has_changed
+        done = one.n
+      end
+    end
+    if done > first then redis.call('HSET', key('switches_told'), ctx.process, done) end
+    if has_changed then ctx.nudge() end
+    local version = tonumber(redis.call('HGET', switches(), 'version') or 0)
+    local answer = { version = version, done = done, entries = {} }
+    if version > said.version then
+      local all = redis.call('HGETALL', switches())
+      for at = 1, #all, 2 do
+        if all[at] ~= 'version' and cjson.decode(all[at + 1]).version > said.version then
+          answer.entries[#answer.entries + 1] = all[at + 1]
+        end
+      end
+    end
+    return answer
+  end,
+
+  restore = function(ctx, said)
+    for _, text_of_one in ipairs(given(said.known) or {}) do
+      local one = cjson.decode(text_of_one)
+      local before = entry_of(one.key)
+      local newest = before and math.max(before.version, one.version) or one.version
+      raise_version(newest)
+      if not before then
+        put(one)
+      elseif before.closes and one.opens or before.opens and one.closes then
+        -- Nobody can tell which came last: a cut beats an opening, and everybody is told so.
+        local cut = before.closes and before or one
+        cut.version = newest + 1
+        raise_version(cut.version)
+        put(cut)
+      elseif one.version > before.version then
+        put(one)
+      end
+    end
+  end,
+
+  leave = function(_, process) redis.call('HDEL', key('switches_told'), process) end,
+}

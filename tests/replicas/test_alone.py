@@ -1,0 +1,176 @@
+"""Cut off from the store: the open zone closes within its lease, everything else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.cut import cut_before
+from tests.fleet.replica import Replica, backend, replicas
+from tests.fleet.server import StoreServer, store_server
+from tests.fleet.upstream import Upstream, upstream
+from tests.waiting import until
+
+CLOSED_SECONDS = 1.0  # after which no byte leaves: the lease is half of it, the rest is slack
+
+
+@pytest.fixture
+def store() -> Iterator[StoreServer]:
+    with store_server() as server:
+        yield server.known()
+
+
+@pytest.fixture
+async def local() -> AsyncIterator[Upstream]:
+    async with upstream() as serving:
+        yield serving
+
+
+@pytest.fixture
+async def cloud() -> AsyncIterator[Upstream]:
+    async with upstream() as serving:
+        yield serving
+
+
+def config(local: Upstream, cloud: Upstream) -> str:
+    return backend("local", local.url) + backend("cloud", cloud.url, "open", "c")
+
+
+async def alone(replica: Replica) -> bool:
+    return bool((await replica.get("/health"))["alone"])
+
+
+async def test_without_the_store_open_backends_are_closed_and_local_ones_go_on(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
+) -> None:
+    with replicas(tmp_path, config(local, cloud), {"box-1": store.url}) as (one,):
+        await one.ready()
+        assert (await one.ask("c")).status_code == 200
+        store.freeze()
+        gone = time.monotonic()
+        await until(lambda: alone(one))
+
+        started = time.monotonic()
+        assert (await one.ask("m")).status_code == 200
+        assert time.monotonic() - started < 0.25
+        started = time.monotonic()
+        refused = await one.ask("c")
+
+        assert 1.9 < time.monotonic() - started < 2.8
+        assert (refused.status_code, refused.json()["error"]["code"]) == (
+            503,
+            "coordination_unavailable",
+        )
+        assert refused.headers["retry-after"] == "1"
+        assert cloud.since(gone + CLOSED_SECONDS) == []
+        health = await one.get("/health")
+        assert health["closed"] == ["the open zone"]
+        assert "answer" in health["why"]
+
+        waiting = asyncio.ensure_future(one.ask("c"))
+        store.thaw()
+        assert (await waiting).status_code == 200
+        assert not await alone(one)
+
+
+async def test_kept_open_it_goes_on_without_the_store(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
+) -> None:
+    own = '[fleet]\nreplica = "box-1"\nwhen_alone = "keep"\n'
+    store.kill()
+    with replicas(tmp_path, own + config(local, cloud), {"box-1": store.url}) as (one,):
+        await one.ready()
+        assert (await one.ask("c")).status_code == 200
+        health = await one.get("/health")
+        assert (health["alone"], health["closed"]) == (True, [])
+
+
+async def test_a_panic_reaches_nobody_who_is_cut_off_and_they_send_nothing(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
+) -> None:
+    async with cut_before(store.socket) as cut:
+        urls = {"box-1": store.url, "box-2": cut.url}
+        with replicas(tmp_path, config(local, cloud), urls) as (one, two):
+            await one.ready()
+            await two.ready()
+            asking = True
+
+            async def keep_asking(replica: Replica, model: str, wanted: set[int]) -> None:
+                while asking:
+                    assert (await replica.ask(model)).status_code in wanted
+
+            async with asyncio.TaskGroup() as tasks:
+                for replica in (one, two):
+                    tasks.create_task(keep_asking(replica, "c", {200, 503}))
+                    tasks.create_task(keep_asking(replica, "m", {200}))
+                await until(lambda: len(cloud.arrived) > 20)
+                cut.swallows = True
+                pressed = time.monotonic()
+                await one.post("/nexus/zones/open", {"enabled": False})
+                await until(lambda: alone(two))
+                served = len(local.arrived)
+                await until(lambda: len(local.arrived) > served + 20)
+                late = [one.at - pressed for one in cloud.since(pressed + CLOSED_SECONDS)]
+                assert late == []
+                cut.swallows = False
+
+                async def knows() -> bool:
+                    state = await two.get("/nexus/state")
+                    return not state["fleet"]["alone"] and not state["zones"]["open"]
+
+                await until(knows)
+                asking = False
+            assert cloud.since(pressed + CLOSED_SECONDS) == []
+
+
+async def test_a_process_that_was_stopped_hears_from_the_store_before_it_sends(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
+) -> None:
+    urls = {"box-1": store.url, "box-2": store.url}
+    with replicas(tmp_path, config(local, cloud), urls) as (one, two):
+        await one.ready()
+        await two.ready()
+        asked = [asyncio.ensure_future(two.ask("c")) for _ in range(5)]
+        await until(lambda: len(cloud.arrived) > 0)
+        two.freeze()
+        asked += [asyncio.ensure_future(two.ask("c")) for _ in range(5)]
+        await one.post("/nexus/zones/open", {"enabled": False})
+        cut_at = time.monotonic()
+        silent = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(1.0, silent.set_result, None)
+        await silent
+        two.thaw()
+        answers = await asyncio.gather(*asked)
+
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        assert cloud.since(cut_at) == []
+
+
+async def test_a_panic_without_the_store_stays_when_it_comes_back_empty(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
+) -> None:
+    urls = {"box-1": store.url, "box-2": store.url}
+    with replicas(tmp_path, config(local, cloud), urls) as (one, two):
+        await one.ready()
+        await two.ready()
+        store.kill()
+        await until(lambda: alone(one))
+        told = await one.post("/nexus/zones/open", {"enabled": False})
+        assert told.status_code == 200
+        store.start()
+
+        async def is_cut() -> bool:
+            return not (await two.get("/nexus/state"))["zones"]["open"]
+
+        await until(is_cut)
+        two.kill()
+        await two.start()
+        await until(is_cut)
+        assert (await two.ask("c")).json()["error"]["code"] == "no_capable_backend"
+        store.flush()
+        assert (await two.ask("c")).status_code == 503
+        await until(is_cut)

@@ -1,0 +1,74 @@
+"""Switches reach every replica: real processes, a real store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fleet.replica import Replica, backend, replicas
+from tests.fleet.server import StoreServer, store_server
+from tests.fleet.upstream import Upstream, upstream
+from tests.waiting import until
+
+
+@pytest.fixture
+def store() -> Iterator[StoreServer]:
+    with store_server() as server:
+        yield server.known()
+
+
+@pytest.fixture
+async def cloud() -> AsyncIterator[Upstream]:
+    async with upstream() as serving:
+        yield serving
+
+
+def config(cloud: Upstream) -> str:
+    return backend("local", cloud.url) + backend("cloud", cloud.url, "open", "c")
+
+
+async def is_open(replica: Replica) -> bool:
+    zones: dict[str, bool] = (await replica.get("/nexus/state"))["zones"]
+    return zones["open"]
+
+
+async def actions(replica: Replica) -> list[str]:
+    told: list[dict[str, Any]] = (await replica.get("/nexus/state"))["actions"]
+    return [one["text"] for one in told]
+
+
+async def test_a_cut_reaches_the_others_who_say_who_did_it(
+    tmp_path: Path, store: StoreServer, cloud: Upstream
+) -> None:
+    urls = {"box-1": store.url, "box-2": store.url}
+    with replicas(tmp_path, config(cloud), urls) as (one, two):
+        await one.ready()
+        await two.ready()
+        assert (await two.ask("c")).status_code == 200
+
+        told = await one.post("/nexus/zones/open", {"enabled": False})
+        assert told.json()["replicas"] == 2, told.text
+
+        async def is_cut() -> bool:
+            return not await is_open(two)
+
+        await until(is_cut, 1)
+        refused = await two.ask("c")
+        assert refused.json()["error"]["code"] == "no_capable_backend"
+        assert (await two.ask("m")).status_code == 200
+        assert (await actions(two))[0] == "cut the open zone, on box-1"
+
+        two.stop()
+        await two.start()
+        assert not await is_open(two)
+        assert (await two.ask("c")).status_code == 503
+
+        await two.post("/nexus/zones/open", {"enabled": True})
+
+        async def answers() -> bool:
+            return (await one.ask("c")).status_code == 200
+
+        await until(answers, 2)

@@ -1,0 +1,247 @@
+"""The link of a process to a real store: beats, takes, outages, quarantine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nexus_core.state.base import StoreUnavailableError
+from nexus_core.state.clock import lease_clock
+from tests.fleet.cut import cut_before
+from tests.fleet.server import StoreServer, free_port, store_server
+from tests.state.valkey.processes import Recorder, dying, make, running
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[StoreServer]:
+    """One server for tests that do it no harm."""
+    with store_server() as server:
+        yield server
+
+
+@pytest.fixture
+def store(shared: StoreServer) -> StoreServer:
+    shared.flush()
+    return shared.known()
+
+
+@pytest.fixture
+def own() -> Iterator[StoreServer]:
+    """A server that a test may kill."""
+    with store_server() as server:
+        yield server.known()
+
+
+async def test_processes_see_each_other_and_leave(store: StoreServer) -> None:
+    one, two = make(store.url, "box-1"), make(store.url, "box-2", worker=1)
+    async with running(one):
+        async with running(two):
+            await until(lambda: len(one.members) == 2)
+
+            seen = one.members
+            assert [(m.replica, m.worker, m.is_dead) for m in seen] == [
+                ("box-1", None, False),
+                ("box-2", 1, False),
+            ]
+            assert seen[1].address == "http://box-2:8000"
+            assert all(m.beat_seconds_ago < 1 for m in seen)
+            assert one.live == two.live == 2
+            assert one.alone_since is None
+        await until(lambda: len(one.members) == 1)
+
+    assert store.ask("HLEN", "{nexus:default}:members") == "0"
+
+
+async def test_who_falls_silent_is_dead_after_a_while_and_told_as_such(store: StoreServer) -> None:
+    one, two = make(store.url, "box-1"), make(store.url, "box-2")
+    async with running(one):
+        async with dying(two):
+            await until(lambda: one.live == 2)
+        assert [m.is_dead for m in one.members] == [False, False]
+        await until(lambda: one.live == 1)
+
+        assert [(m.replica, m.is_dead) for m in one.members] == [("box-1", False), ("box-2", True)]
+        async with running(make(store.url, "box-2")):
+            await until(lambda: one.live == 2)
+            await until(lambda: not any(m.is_dead for m in one.members))
+        assert store.ask("HLEN", "{nexus:default}:members") == "1"
+
+
+async def test_fleets_of_other_names_share_nothing(store: StoreServer) -> None:
+    one, two = make(store.url, "box-1"), make(store.url, "box-2", name="other")
+    async with running(one, two, beats=3):
+        assert one.live == two.live == 1
+
+
+async def test_a_part_is_asked_for_each_beat_and_hears_when_it_was_sent(store: StoreServer) -> None:
+    link, part = make(store.url, "box-1"), Recorder()
+    link.add(part)
+    before = lease_clock()
+    async with running(link, beats=3):
+        times = [sent for _, sent in part.heard]
+
+    assert times == sorted(times)
+    assert before <= times[0] <= lease_clock()
+    assert part.cuts == []
+
+
+async def test_takes_that_wait_are_one_call(store: StoreServer) -> None:
+    link = make(store.url, "box-1")
+    async with running(link):
+        calls = link.calls
+        answers = await asyncio.gather(*(link.take("nobody", {}) for _ in range(20)))
+
+        assert answers == [{}] * 20
+        assert link.calls - calls <= 3
+
+
+async def test_a_take_waits_no_longer_than_a_quarter_second(own: StoreServer) -> None:
+    link = make(own.url, "box-1")
+    async with running(link):
+        own.freeze()
+        waits: list[float] = []
+        for _ in range(4):
+            started = time.monotonic()
+            with pytest.raises(StoreUnavailableError):
+                await link.take("nobody", {})
+            waits.append(time.monotonic() - started)
+        await until(lambda: link.alone_since is not None)
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="answer"):
+            await link.take("nobody", {})
+
+        assert max(waits) < 0.35
+        own.thaw()
+        await until(lambda: link.alone_since is None)
+        assert await link.take("nobody", {}) == {}
+
+
+async def test_parts_are_told_once_that_the_store_is_gone(own: StoreServer) -> None:
+    link, part = make(own.url, "box-1"), Recorder()
+    link.add(part)
+    async with running(link):
+        own.kill()
+        await until(lambda: part.cuts != [])
+        last, gone = part.heard[-1][1], lease_clock()
+        assert part.cuts == [last]
+        assert 0.4 <= gone - last < 0.7
+        assert link.alone_since is not None
+        assert abs(time.time() - (gone - last) - link.alone_since) < 0.3
+        beats = link.beats
+        own.start()
+        await until(lambda: link.beats > beats)
+        assert link.alone_since is None
+        assert len(part.cuts) == 1
+
+
+async def test_without_a_store_at_the_start_it_is_alone_from_there(own: StoreServer) -> None:
+    own.kill()
+    link, part = make(own.url, "box-1", replicas=3), Recorder()
+    link.add(part)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(link.run())
+        await until(lambda: part.cuts != [])
+        assert link.live == 3
+        assert link.alone_since is not None
+        assert not await link.first_beat(0.01)
+        own.start()
+        assert await link.first_beat(5)
+        task.cancel()
+
+
+@pytest.mark.parametrize("how", ["flush", "restart"])
+async def test_lost_data_are_told_and_written_back(own: StoreServer, how: str) -> None:
+    one, two, part = make(own.url, "box-1"), make(own.url, "box-2"), Recorder()
+    one.add(part)
+    async with running(one, two):
+        getattr(own, how)()
+        beats = one.beats
+        await until(lambda: one.is_quarantined)
+        assert one.restores
+        await until(lambda: one.beats > beats and not one.is_quarantined)
+        assert not one.restores
+        await until(lambda: len(one.members) == 2 and one.live == 2)
+
+
+async def test_a_reconnect_to_the_same_server_is_no_quarantine(own: StoreServer) -> None:
+    link = make("", "box-1")
+    async with cut_before(own.socket) as cut:
+        link = make(cut.url, "box-1")
+        async with running(link):
+            beats, connections = link.beats, cut.connections
+            cut.cut()
+            await until(lambda: link.beats > beats + 2 and cut.connections > connections)
+            assert not link.is_quarantined
+            assert link.outages == 0
+
+
+async def test_a_partition_is_noticed_and_ends(own: StoreServer) -> None:
+    async with cut_before(own.socket) as cut:
+        link, part = make(cut.url, "box-1"), Recorder()
+        link.add(part)
+        async with running(link):
+            cut.swallows = True
+            await until(lambda: part.cuts != [])
+            cut.swallows = False
+            await until(lambda: link.alone_since is None)
+            assert not link.is_quarantined
+
+
+async def test_a_hurried_beat_comes_at_once_and_a_nudge_hurries_others(store: StoreServer) -> None:
+    rare = {"beat_milliseconds": 1000, "open_zone_lease_seconds": 5, "dead_after_seconds": 10}
+    one = make(store.url, "box-1", **rare)
+    async with running(one):
+        beats = one.beats
+        one.hurry()
+        await until(lambda: one.beats == beats + 1, 0.5)
+        await until(lambda: _nudged(store) == 1)
+        await until(lambda: one.beats == beats + 2, 0.5)
+
+
+def _nudged(store: StoreServer) -> int:
+    return int(store.ask("PUBLISH", "{nexus:default}:nudge", "another"))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--requirepass", "hush"), "asks for a password"),
+        (("--maxmemory", "1mb"), "memory is full"),
+        (("--replicaof", "127.0.0.1 1"), "read-only replica"),
+    ],
+)
+async def test_why_there_is_no_word_is_told(options: tuple[str, ...], told: str) -> None:
+    with store_server(*options) as server:
+        link = make(server.url, "box-1")
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(link.run())
+            await until(lambda: told in (link.problem or ""))
+            task.cancel()
+
+
+async def test_scripts_that_an_acl_refuses_are_told(own: StoreServer) -> None:
+    link = make(own.url, "box-1")
+    async with running(link):
+        assert own.ask("ACL", "SETUSER", "default", "-evalsha", "-eval") == "OK"
+        await until(lambda: "ACL refuses" in (link.problem or ""))
+        await until(lambda: link.alone_since is not None)
+
+
+async def test_a_wrong_eviction_policy_is_seen() -> None:
+    with store_server("--maxmemory-policy", "allkeys-lru") as server:
+        link = make(server.known().url, "box-1")
+        async with running(link):
+            assert link.eviction == "allkeys-lru"
+
+
+async def test_in_a_cluster_the_node_of_the_fleets_slot_is_found() -> None:
+    with store_server("--cluster-enabled", "yes", port=free_port()) as server:
+        assert server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == "OK"
+        await until(lambda: "cluster_state:ok" in server.ask("CLUSTER", "INFO"))
+        link = make(server.known().url, "box-1", cluster=True)
+        async with running(link):
+            assert link.live == 1

@@ -1,0 +1,47 @@
+"""Connections to a store: Sentinel, and the words for what went wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from nexus_core.config.sections.fleet import FleetConfig
+from nexus_core.state.base import StoreUnavailableError
+from nexus_core.state.valkey.wire import connected, in_words
+from tests.fleet.server import StoreServer, free_port, store_server
+
+
+async def test_a_sentinel_says_where_the_primary_is() -> None:
+    with store_server(port=free_port()) as server:
+        monitor = f"sentinel monitor ours 127.0.0.1 {server.port} 1\n"
+        sentinel = StoreServer(server.directory, port=free_port(), sentinel=monitor)
+        try:
+            sentinel.start()
+            config = FleetConfig(
+                sentinels=("127.0.0.1:1", f"127.0.0.1:{sentinel.port}"), master="ours"
+            )
+            async with connected(config) as wire:
+                assert wire.facts.run_id in server.ask("INFO", "server")
+                assert wire.facts.eviction == "noeviction"
+            other = config.model_copy(update={"master": "theirs"})
+            with pytest.raises(StoreUnavailableError, match="theirs is not known to the sentinels"):
+                async with connected(other):
+                    pass
+        finally:
+            sentinel.kill()
+
+
+async def test_nobody_there_is_told_without_the_password() -> None:
+    config = FleetConfig(url=f"redis://:hush@127.0.0.1:{free_port()}/0")
+
+    with pytest.raises(StoreUnavailableError) as told:
+        async with connected(config):
+            pass
+
+    assert "hush" not in str(told.value)
+    assert "127.0.0.1" in str(told.value)
+
+
+def test_passwords_in_errors_are_cut_out() -> None:
+    assert in_words(OSError("redis://user:p@ss@h:1 refused")) == "redis://h:1 refused"
+    assert in_words(OSError("x\n  y")) == "x y"
+    assert in_words(OSError()) == "OSError"
