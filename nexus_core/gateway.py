@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from nexus_core.control.keys import KeyControl
     from nexus_core.control.shared.process import Shared
     from nexus_core.discovery.watch import Discoverable, Discovery
-    from nexus_core.state.base import Link
 
 _FOR_IMPORTS = 8  # descriptors
 _SOON_SECONDS = 1.0  # after the start, when the first requests have been served
@@ -90,7 +89,6 @@ class Gateway:
         SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
         self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
-        self.link: Link | None = None  # to the store that replicas share; None: no [fleet]
         self.stats = Stats()
         self.windows = Marks(self.stats, clock)
         self.recent = RecentRequests()

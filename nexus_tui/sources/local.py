@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
@@ -24,13 +24,14 @@ from nexus_core.observe.windows.counted import Counted
 from nexus_core.observe.windows.marks import Marks
 from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
-from nexus_core.state.base import Link
-from nexus_core.state.told import fleet_as_json
 from nexus_core.types import Actor, PrivacyZone, QueueState
 from nexus_tui.sources.base import LAST_ACTIONS, NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.local_actor import local_actor
 from nexus_tui.sources.replica import Roll, read_roll
+
+if TYPE_CHECKING:
+    from nexus_core.control.shared.process import Shared
 
 
 class Kept(Protocol):
@@ -110,7 +111,7 @@ class Core(Protocol):
     @property
     def cost_tracker(self) -> Costs: ...
     @property
-    def link(self) -> Link | None: ...  # to the store that replicas share; None: no [fleet]
+    def shared(self) -> Shared | None: ...  # with other processes; None: nothing, as no [fleet]
 
     @property
     def explainer(self) -> Explains: ...
@@ -244,10 +245,12 @@ class LocalSource:
         return lambda: None
 
     async def roll(self) -> Roll | None:
-        link = self._core.link
-        if link is None:
+        shared = self._core.shared
+        if shared is None:
             return None
-        return read_roll(fleet_as_json(link, self._core.config.fleet, self.now()))
+        from nexus_core.control.shared.told import fleet_at
+
+        return read_roll(fleet_at(shared, self.now()))
 
     async def refresh_costs(self) -> None:
         try:

@@ -22,7 +22,7 @@ class Replica:
     version: str = ""
     beat_at: float | None = None  # its last word to the store, in seconds since the epoch
     is_dead: bool = False  # silent for so long that the others count on it no more
-    differs: bool = False  # its configuration is another one than that of who tells
+    differs: bool = False  # its configuration is another one than that of most
     alone_since: float | None = None  # as it says itself: it has no word from the store
     switches: int | None = None  # version of the switches that it has carried out
     is_open: bool | None = None  # its switch of the open zone is on; None: not seen from here
@@ -58,36 +58,36 @@ def read_roll(told: object) -> Roll:
     Raises:
         UnreadableError: it is not what a Nexus tells.
     """
-    if not is_object(told) or not isinstance(here := told.get("here"), str):
-        raise UnreadableError("the replicas of a fleet are missing")
-    replicas = told.get("replicas")
-    if not is_list(replicas):
+    if not is_object(told) or not is_object(fleet := told.get("fleet")):
+        raise UnreadableError("the fleet of a replica is missing")
+    at, here, replicas = _seconds(told, "at"), fleet.get("replica"), told.get("replicas")
+    if at is None or not isinstance(here, str) or not is_list(replicas):
         raise UnreadableError("the replicas of a fleet are missing")
     found: dict[str, Replica] = {}
-    for one in (_read(entry) for entry in replicas[:_MOST]):
+    for one in (_read(entry, at) for entry in replicas[:_MOST]):
         known = found.get(one.name)
         found[one.name] = one if known is None else _together(known, one)
-    ordered = tuple([found[name] for name in sorted(found)])
     return Roll(
         here[:_MAX_TEXT],
-        ordered,
-        alone_since=_seconds(told, "alone_since"),
-        lease_seconds=_seconds(told, "open_zone_lease_seconds") or 1.0,
-        keeps_open=told.get("when_alone") == "keep",
+        tuple([found[name] for name in sorted(found)]),
+        alone_since=_seconds(fleet, "alone_since"),
+        lease_seconds=_seconds(fleet, "open_zone_lease_seconds") or 1.0,
+        keeps_open=fleet.get("when_alone") == "keep",
     )
 
 
-def _read(told: object) -> Replica:
+def _read(told: object, at: float) -> Replica:
     if not is_object(told) or not isinstance(name := told.get("name"), str) or not name:
         raise UnreadableError("a replica has no name")
-    switches = told.get("switches")
+    switches, ago = told.get("switches"), _seconds(told, "last_beat_seconds")
+    differs = told.get("differs")
     return Replica(
         name=name[:_MAX_TEXT],
         address=_text(told, "address"),
         version=_text(told, "version") or "",
-        beat_at=_seconds(told, "last_beat"),
+        beat_at=None if ago is None else at - ago,
         is_dead=told.get("dead") is True,
-        differs=told.get("differs") is True,
+        differs=is_list(differs) and "config" in differs,
         switches=switches if isinstance(switches, int) else None,
     )
 

@@ -1,12 +1,14 @@
-"""A link that tells of members as a test has them, without a store."""
+"""A fleet that tells of members as a test has them, without a store."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
-from nexus_core.state.base import BeatPart, Member, StoreUnavailableError
-from nexus_core.types import JsonObject
+from nexus_core.config.sections.fleet import FleetConfig
+from nexus_core.control.shared.process import Shared
+from nexus_core.state.base import Member
 
 
 def member(replica: str, address: str | None = None, **more: Any) -> Member:
@@ -27,26 +29,27 @@ def member(replica: str, address: str | None = None, **more: Any) -> Member:
 
 
 @dataclass
-class ToldLink:
+class _Told:
     """Only what others are told of it is real."""
 
     replica: str
-    members: tuple[Member, ...] = ()
-    alone_since: float | None = None
-    live: int = 1
-    restores: bool = False
-    parts: list[BeatPart] = field(default_factory=list)
-
-    process: str = field(init=False)
+    members: tuple[Member, ...]
+    config: FleetConfig = field(default_factory=FleetConfig)
+    config_hash: str = "aaaa"
+    worker: int | None = None
+    closed: tuple[str, ...] = ()
+    switches: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(version=3))
+    link: SimpleNamespace = field(init=False)
 
     def __post_init__(self) -> None:
-        self.process = f"{self.replica}.1"
+        self.link = SimpleNamespace(
+            process=f"{self.replica}.1",
+            alone_since=None,
+            problem=None,
+            is_quarantined=False,
+            live=len(self.members),
+        )
 
-    def add(self, part: BeatPart) -> None:
-        self.parts.append(part)
 
-    async def take(self, part: str, question: JsonObject) -> JsonObject:
-        raise StoreUnavailableError("there is no store")
-
-    def hurry(self) -> None:
-        pass
+def told_fleet(replica: str, *members: Member) -> Shared:
+    return cast("Shared", _Told(replica, members))

@@ -27,7 +27,6 @@ from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.what_if import with_usable
-from nexus_core.state.base import Link
 from nexus_core.types import Actor, PrivacyZone, QueueState
 
 NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
@@ -62,7 +61,7 @@ class FakeGateway:
         self.commands: list[Command] = []
         self.unsaved: tuple[Unsaved, ...] = ()
         self.held = ExitStack()  # the slots of what runs
-        self.link: Link | None = None
+        self.shared: None = None
         self.confirms = True  # else a switch is asked for and nothing happens yet
 
     async def explain(self, question: Question) -> Explanation:

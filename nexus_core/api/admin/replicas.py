@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httpx
@@ -14,8 +14,10 @@ from fastapi.responses import Response
 from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
-from nexus_core.state.base import Link
-from nexus_core.state.told import address_of, fleet_as_json
+
+# Without [fleet] nothing of the store's client is imported, nor need it be installed.
+if TYPE_CHECKING:
+    from nexus_core.control.shared.process import Shared
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0  # of silence; an event stream says something every 5 s
@@ -55,12 +57,15 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/replicas")
     async def replicas() -> dict[str, Any]:
-        """The processes of the fleet, as this one knows them; 404 without [fleet].
+        """The processes of the fleet, as this one knows them, and how it stands to them.
 
-        `here` is the replica that answers, `alone_since` since when it has had no word from the
-        store: it then knows the others as they were.
+        404 without [fleet]. With `alone_since` it has no word from the store since then, and knows
+        the others as they were.
         """
-        return fleet_as_json(_link(gateway), gateway.config.fleet, gateway.now())
+        shared = _shared(gateway)
+        from nexus_core.control.shared.told import fleet_at
+
+        return fleet_at(shared, gateway.now())
 
     async def relay(name: str, path: str, request: Request) -> Response:
         """A call of the control API, passed on to another replica at its own address.
@@ -68,7 +73,10 @@ def create_router(gateway: Gateway) -> APIRouter:
         Written as `/nexus/replicas/box-2/nexus/state`: for whoever can't reach the replica itself.
         The caller's key goes with it and must be good there, too.
         """
-        address = address_of(_link(gateway), name)
+        shared = _shared(gateway)
+        from nexus_core.control.shared.told import address_of
+
+        address = address_of(shared, name)
         if address is None:
             raise ReplicaNotFoundError(f"no replica {name!r} with an address in this fleet")
         target = _target(request, path)
@@ -81,10 +89,10 @@ def create_router(gateway: Gateway) -> APIRouter:
     return router
 
 
-def _link(gateway: Gateway) -> Link:
-    if gateway.link is None:
+def _shared(gateway: Gateway) -> Shared:
+    if gateway.shared is None:
         raise NoFleetError("this Nexus is in no fleet; [fleet] in its configuration makes it one")
-    return gateway.link
+    return gateway.shared
 
 
 def _target(request: Request, path: str) -> str:

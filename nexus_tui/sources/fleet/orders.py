@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 from nexus_core.control.commands import (
     CaptureBodies,
-    ClearCooldown,
     Command,
     Outcome,
     ProbeBackend,
@@ -21,7 +20,7 @@ from nexus_tui.sources.replica import Replica, named
 
 # What each replica has of its own, so that all of them are asked. The others are either carried on
 # by the fleet's switches or of one replica by nature.
-_OF_EACH = (CaptureBodies, ClearCooldown, ProbeBackend, ReloadConfig)
+_OF_EACH = (CaptureBodies, ProbeBackend, ReloadConfig)
 _Told: TypeAlias = Outcome | NexusError | ConfigError
 
 

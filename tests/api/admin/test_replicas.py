@@ -11,8 +11,9 @@ import pytest
 
 from nexus_core.config.schema import AuthConfig, Config
 from nexus_core.gateway import Gateway
+from nexus_tui.sources.replica import read_roll
 from tests.running import served
-from tests.state.links import ToldLink, member
+from tests.state.links import member, told_fleet
 from tests.waiting import until
 
 KEY = {"authorization": "Bearer admin-1"}
@@ -34,10 +35,11 @@ async def two_replicas(key: bytes = b"admin-1") -> AsyncIterator[Two]:
         Gateway(Config(auth=AuthConfig(admin_key=admin))) for admin in (b"admin-1", key)
     )
     async with served(first) as url, served(second) as other:
-        members = (member("box-1", url), member("box-2", other))
-        first.link, second.link = ToldLink("box-1", members), ToldLink("box-2", members)
         async with httpx.AsyncClient(base_url=url, headers=KEY) as client:
-            await client.get("/nexus/state")
+            for one in (url, other):  # builds the routes, which no two can at once
+                await client.get(f"{one}/nexus/state")
+            members = (member("box-1", url), member("box-2", other))
+            first.shared, second.shared = (told_fleet(one, *members) for one in ("box-1", "box-2"))
             yield Two(first, second, client)
 
 
@@ -45,14 +47,15 @@ async def test_the_fleet_is_told_as_this_replica_knows_it() -> None:
     async with two_replicas() as two:
         told = (await two.client.get("/nexus/replicas")).json()
 
-        assert told["here"] == "box-1"
-        assert [one["name"] for one in told["replicas"]] == ["box-1", "box-2"]
-        assert told["alone_since"] is None
+        roll = read_roll(told)
+        assert (roll.here, roll.alone_since, roll.keeps_open) == ("box-1", None, False)
+        assert [one.name for one in roll.replicas] == ["box-1", "box-2"]
+        assert roll.replicas[0].beat_at == pytest.approx(told["at"] - 0.1)
 
 
 async def test_without_a_fleet_there_is_nothing_to_tell() -> None:
     async with two_replicas() as two:
-        two.first.link = None
+        two.first.shared = None
         answers = [await two.client.get(path) for path in ("/nexus/replicas", RELAYED)]
 
     assert [answer.status_code for answer in answers] == [404, 404]
@@ -121,7 +124,7 @@ async def test_a_key_must_be_good_here_and_there() -> None:
 
 async def test_a_replica_that_is_gone_is_told_with_its_name() -> None:
     async with two_replicas() as two:
-        two.first.link = ToldLink("box-1", (member("box-2", "http://127.0.0.1:1"),))
+        two.first.shared = told_fleet("box-1", member("box-2", "http://127.0.0.1:1"))
         answer = await two.client.get(RELAYED)
 
     assert answer.status_code == 502
