@@ -47,6 +47,12 @@ class Roll:
     lease_seconds: float = 1.0  # how long the open zone may be used without a word from it
     keeps_open: bool = False  # without one the open zone stays in use: [fleet] when_alone
 
+    def has_lapsed(self, replica: Replica, now: float) -> bool:
+        """Whether a replica may send nothing to the open zone for want of word from the store."""
+        if replica.beat_at is None or self.keeps_open:
+            return False
+        return now - replica.beat_at > self.lease_seconds
+
     def get(self, name: str) -> Replica | None:
         """One of them."""
         return next((one for one in self.replicas if one.name == name), None)

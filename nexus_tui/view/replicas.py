@@ -76,9 +76,7 @@ def reach_of(one: Replica, fleet: Roll, now: float) -> Reach:
     is_told = one.is_open is None and one.switches is not None and version is not None
     if is_told and (one.switches or 0) >= (version or 0):
         return Reach.CUT
-    silent = _silent(one, now)
-    is_lapsed = silent is not None and silent > fleet.lease_seconds and not fleet.keeps_open
-    return Reach.LAPSED if is_lapsed else Reach.OPEN
+    return Reach.LAPSED if fleet.has_lapsed(one, now) else Reach.OPEN
 
 
 def _version_of_cut(replicas: Iterable[Replica]) -> int | None:

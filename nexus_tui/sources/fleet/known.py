@@ -23,7 +23,7 @@ from nexus_tui.sources.fleet.part import Part
 from nexus_tui.sources.fleet.requests import FleetRequests
 from nexus_tui.sources.replica import Replica, Roll
 
-_SAME_SECONDS = 5.0  # within which replicas note the same deed, each for itself
+_SWITCHED_ON = ", on "  # before the name of the replica where a switch was thrown
 
 
 class FleetKnown:
@@ -164,36 +164,31 @@ class FleetKnown:
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         """Whether one of them at least still sends there: a cut holds once all have carried it out.
 
-        One that is alone sends nothing to the open zone, whatever it says of its switch.
+        One that is alone sends nothing to the open zone, whatever is known of its switch.
         """
         counted = [
             part.source
             for part in self.live_parts()
-            if part.source is not None
-            and (zone is not PrivacyZone.OPEN or part.told.alone_since is None)
+            if part.source is not None and not (zone is PrivacyZone.OPEN and self._has_lapsed(part))
         ]
         return any(source.is_zone_enabled(zone) for source in counted or self._speaking())
 
+    def _has_lapsed(self, part: Part) -> bool:
+        return part.told.alone_since is not None or self.last_roll.has_lapsed(part.told, self.now())
+
     @property
     def actions(self) -> Sequence[OperatorActed]:
-        """A deed that several replicas note is told once."""
-        noted = [acted for source in self.open_sources() for acted in source.actions]
+        """What each replica noted; a switch that was carried on, only where it was thrown."""
+        elsewhere = tuple([f"{_SWITCHED_ON}{part.name}" for part in self.open_parts()])
+        noted = [
+            acted
+            for source in self.open_sources()
+            for acted in source.actions
+            if not acted.text.endswith(elsewhere)
+        ]
         noted.sort(key=lambda acted: acted.at, reverse=True)
-        told: list[OperatorActed] = []
-        for acted in noted:
-            if not any(_is_same(acted, other) for other in told[-LAST_ACTIONS:]):
-                told.append(acted)
-        return told[:LAST_ACTIONS]
+        return noted[:LAST_ACTIONS]
 
     @property
     def unsaved(self) -> Sequence[Unsaved]:
         return [*{one.id: one for source in self._speaking() for one in source.unsaved}.values()]
-
-
-def _is_same(one: OperatorActed, other: OperatorActed) -> bool:
-    return (one.action, one.target, one.text, str(one.by)) == (
-        other.action,
-        other.target,
-        other.text,
-        str(other.by),
-    ) and abs(one.at - other.at) < _SAME_SECONDS

@@ -97,6 +97,8 @@ class LogList(RowList):
     def _all(self) -> Iterator[LogLine]:
         """Each of the two in its own order, by the time."""
         rings = [[line for _, line in ring.after(0)] for ring in (self._ring, self._notices)]
+        if any(line.replica is not None for line in rings[0]):
+            rings[0].sort(key=lambda line: line.at)  # each replica's lines come in their own time
         return merge(*rings, key=lambda line: line.at)
 
     def _shows(self, line: LogLine) -> bool:
