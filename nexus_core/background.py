@@ -14,8 +14,9 @@ from typing import TypeVar
 _Made = TypeVar("_Made")
 
 # For so long at most a thread keeps the interpreter from another one. With Python's own 5 ms, each
-# turn of the loop would wait that long for a thread that imports or computes.
-_TURN_SECONDS = 0.0002
+# turn of the loop would wait that long for a thread that imports or computes; and a request takes a
+# dozen turns.
+_TURN_SECONDS = 0.00005
 
 LONG_BYTES = 64 * 1024  # of JSON: what takes longer to read than the loop should stand still
 

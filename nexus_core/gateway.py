@@ -39,6 +39,7 @@ from nexus_core.routing.scoring import Strategy
 from nexus_core.types import QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
+from nexus_core.worker import WorkerPlace
 
 if TYPE_CHECKING:
     from nexus_core.control.config_file import ConfigControl, Configurable
@@ -67,7 +68,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     discover: Callable[[Discoverable, UpstreamEngine], Discovery] | None = None  # None: no search
     # How its configuration is read again and written; None: it is in no file.
     files: Callable[[Configurable, Discovery | None], ConfigControl] | None = None
-    worker: int | None = None  # its number among the processes of one replica; None: it is alone
+    worker: WorkerPlace | None = None  # None: it serves its port alone
 
 
 _DEFAULT = GatewayOptions()
@@ -86,6 +87,7 @@ class Gateway:
         options: GatewayOptions = _DEFAULT,
     ) -> None:
         self.is_demo = options.is_demo
+        self.worker = options.worker
         SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
         self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
@@ -102,7 +104,12 @@ class Gateway:
         self.engine = engine or create_engine(config.server.upstream)
         self.fleet = Fleet(config, self.engine, self.registry)
         self.health = self.fleet.health
-        self.cost_tracker = CostTracker(config, now, is_read_only=options.is_read_only)
+        self.cost_tracker = CostTracker(
+            config,
+            now,
+            is_read_only=options.is_read_only,
+            is_shared=options.worker is not None,
+        )
         self.keys = LiveKeys(
             None if options.is_read_only else keys_path(config),
             now,
@@ -139,7 +146,8 @@ class Gateway:
         if config.fleet is not None and not options.is_read_only:
             from nexus_core.control.shared.process import Shared
 
-            self.shared = Shared(live, self.forwarder, lambda: self.operator, options.worker)
+            number = None if options.worker is None else options.worker.number
+            self.shared = Shared(live, self.forwarder, lambda: self.operator, number)
 
     @property
     def config(self) -> Config:

@@ -114,6 +114,12 @@ def _parser(kind: type[_AnyParser]) -> _AnyParser:
     add("--host", help="address to listen on (default 127.0.0.1)")
     add("--port", type=_port, help="port to listen on (default 8000; 0: any free port)")
     add(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="with --no-ui: processes that serve the port together (default 1)",
+    )
+    add(
         "--log-level",
         type=str.lower,
         metavar="L",
@@ -165,6 +171,12 @@ def _port(text: str) -> int:
     raise argparse.ArgumentTypeError("not a port between 0 and 65535")
 
 
+def _workers(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 3 and 1 <= int(text) <= 64:
+        return int(text)
+    raise argparse.ArgumentTypeError("not a number between 1 and 64")
+
+
 def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_tui.process.loop import hold_gc
 
@@ -172,7 +184,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_core.errors import ConfigError
 
     problems: list[str] = []
-    launch = _launch(options, environ, problems)
+    launch = launch_of(options, environ, problems)
     try:
         config = _config(options, environ)
     except ConfigError as error:
@@ -182,6 +194,12 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         for problem in problems:
             say(problem, prefix="")
         return BAD_CONFIG
+    if config.server.workers > 1:
+        from nexus_tui.process.workers.command import why_not
+
+        if (fault := why_not(launch, config)) is not None:
+            say(fault)
+            return BAD_CONFIG
     if not options.no_ui and (why := why_headless(environ)) is not None:
         say(f"{why}, running headless{_INSTEAD.get(why, '')}")
     from nexus_core.api.listen.server import bind
@@ -193,10 +211,17 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except OSError as error:
         say(why_not_bound(error, config.server.host, config.server.port))
         return BAD_CONFIG
-    return serve(launch, config, listener)
+    if config.server.workers == 1:
+        return serve(launch, config, listener)
+    from nexus_tui.process.workers.command import serve_workers
+
+    return serve_workers(launch, config, listener, options)
 
 
-def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: list[str]) -> Launch:
+def launch_of(
+    options: argparse.Namespace, environ: Mapping[str, str], problems: list[str]
+) -> Launch:
+    """The launch options; what is wrong with them is appended to the problems."""
     from nexus_tui.process.logs.log_handlers import FORMATS
     from nexus_tui.view.log_levels import LEVELS
 
@@ -234,7 +259,8 @@ def _config(
         # looks of the dashboard.
         from nexus_tui.process.demo_look import with_own_look
 
-        config = load_config(None, environ, Overrides(options.host, options.port))
+        overrides = Overrides(options.host, options.port, options.workers)
+        config = load_config(None, environ, overrides)
         config = with_own_look(config, environ, Path.cwd())
     require_known_keys(config)
     return config

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from tests import examples, forked
+
+if TYPE_CHECKING:
+    from tests.database.server import Place
 
 settings.load_profile(examples.USUAL)
 
@@ -76,3 +79,11 @@ def _made_once(create: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLCo
 def _nothing_outlives_the_tests() -> Iterator[None]:
     yield
     forked.end()
+
+
+@pytest.fixture
+def database() -> Place:
+    """An empty database of a real PostgreSQL, which is started when it is first asked for."""
+    from tests.database.server import server
+
+    return server().new_database()

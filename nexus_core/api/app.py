@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from nexus_core.api.asgi.body import pass_over_body, read_body, read_command
 from nexus_core.api.asgi.messages import (
@@ -45,6 +46,9 @@ from nexus_core.dialects.inbound import (
 )
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
+
+if TYPE_CHECKING:
+    from nexus_core.api.siblings.relay import Relay
 
 
 async def _health(gateway: Gateway, scope: Scope) -> tuple[int, bytes]:
@@ -101,6 +105,15 @@ def _wants_websocket(scope: Scope) -> bool:
     return any(name in _WEBSOCKET_HEADERS for name, _ in scope["headers"])
 
 
+_ABOUT_ALL = frozenset({"/metrics", "/v1/stats"})
+_ABOUT_ONE = frozenset({"/nexus/costs", "/nexus/explain", "/nexus/send"})  # any worker will do
+
+
+def is_about_all(path: str) -> bool:
+    """Whether a request is about all workers of the port, and not about the one that got it."""
+    return path in _ABOUT_ALL or (path.startswith("/nexus/") and path not in _ABOUT_ONE)
+
+
 # At "/" clients look whether it is there; those of Ollama read what its server says.
 _LOOKING = frozenset({"GET", "HEAD"})
 _TEXT_TYPE = (b"content-type", b"text/plain; charset=utf-8")
@@ -122,6 +135,8 @@ class FrontDoor:
         self.refusals = Refusals(gateway)
         self.completions = Completions(gateway, self.refusals)
         self.routes = LateRoutes(gateway)
+        self._speaks_for_all = gateway.worker is not None  # the workers of the port
+        self._relay: Relay | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection scope."""
@@ -197,6 +212,9 @@ class FrontDoor:
             await pass_over_body(scope, incoming, self.max_body_bytes)
             await send_whole(outgoing, 200, [_TEXT_TYPE], _home(scope))
             return
+        if self._speaks_for_all and is_about_all(scope["path"]):
+            await (await self._relayed())(scope, incoming, outgoing, self.max_body_bytes)
+            return
         answer = _ASKED_OFTEN.get(scope["path"]) if scope["method"] == "GET" else None
         if answer is not None:
             await pass_over_body(scope, incoming, self.max_body_bytes)
@@ -209,6 +227,16 @@ class FrontDoor:
             await pass_over_body(scope, incoming, self.max_body_bytes)
             raise
         await app(scope, await self._take_in(scope, incoming), outgoing)
+
+    async def _relayed(self) -> Relay:
+        """The way to the supervisor; the first call imports it."""
+        if self._relay is None:
+            from nexus_core.api.siblings import relay
+
+            worker = self._gateway.worker
+            assert worker is not None  # noqa: S101 - only a worker speaks for all
+            self._relay = relay.Relay(worker.hub)
+        return self._relay
 
     async def _take_in(self, scope: Scope, receive: Receive) -> Receive:
         """The body before FastAPI sees the request: it would wait for any, of any size."""

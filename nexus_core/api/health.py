@@ -19,13 +19,18 @@ def read_health(gateway: Gateway, scope: Scope) -> tuple[int, dict[str, Any]]:
     snapshots = gateway.registry.snapshots()
     usable = sum(s.is_usable(gateway.registry.clock()) for s in snapshots)
     told: dict[str, Any] = {}
-    if is_from_here(scope):
-        told = {"version": __version__, "pid": os.getpid()}
+    if is_here := is_from_here(scope):
+        worker = gateway.worker
+        told = {"version": __version__, "pid": worker.supervisor if worker else os.getpid()}
+    if (ledger := gateway.cost_tracker.shared) is not None:
+        from nexus_core.money.shared.told import outbox_as_json
+
+        told["ledger"] = outbox_as_json(ledger, gateway.now(), is_private=is_here)
     shared: dict[str, Any] = {}
     if gateway.shared is not None:
         from nexus_core.control.shared.told import health
 
-        shared = health(gateway.shared, is_from_here=is_from_here(scope))
+        shared = health(gateway.shared, is_from_here=is_here)
     return 503 if gateway.is_draining else 200, {
         "status": "draining" if gateway.is_draining else "ok",
         "service": "nexus",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, utils
 from prometheus_client.core import (
@@ -33,6 +34,9 @@ from nexus_core.observe.histogram import Histogram, TokenHistogram
 from nexus_core.observe.operation_stats import BackendStats, OperationKey
 from nexus_core.observe.stats import Stats
 from nexus_core.types import NANO, HealthStatus, Operation, RouteReason
+
+if TYPE_CHECKING:
+    from nexus_core.money.shared.shared_ledger import SharedLedger
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -84,6 +88,8 @@ class GatewayCollector(Collector):
             "Requests missing from the ledger because of write errors.",
             self._gateway.cost_tracker.ledger.lost,
         )
+        if (shared := self._gateway.cost_tracker.shared) is not None:
+            yield from _outbox(shared, self._gateway.now())
         yield from _http(stats)
         yield from _operations(stats)
         yield from _totals(stats)
@@ -91,6 +97,42 @@ class GatewayCollector(Collector):
         if self._gateway.cost_tracker.is_read:  # before, no money is known: absent, never 0
             yield from _costs(stats, snapshots)
         yield from _states(snapshots)
+
+
+def _outbox(shared: SharedLedger, at: float) -> Iterator[Metric]:
+    waiting = shared.shipper.waiting
+    yield GaugeMetricFamily(
+        "nexus_ledger_rows_waiting",
+        "Rows in this node's file that PostgreSQL does not have yet.",
+        waiting.rows,
+    )
+    yield GaugeMetricFamily(
+        "nexus_ledger_waiting_seconds",
+        "Age of the row that waits longest for PostgreSQL; 0 if none does.",
+        0.0 if waiting.oldest is None else max(0.0, at - waiting.oldest),
+    )
+    yield CounterMetricFamily(
+        "nexus_ledger_rows_refused",
+        "Rows that PostgreSQL will not take; they stay in this node's file only.",
+        shared.shipper.refused,
+    )
+
+
+class CountsCollector(Collector):
+    """Prometheus collector of what was counted by a process that is gone."""
+
+    def __init__(self, stats: Stats, snapshots: Sequence[BackendSnapshot]) -> None:
+        self._stats = stats
+        self._snapshots = snapshots
+
+    def collect(self) -> Iterator[Metric]:
+        """Counters and histograms."""
+        stats, snapshots = self._stats, self._snapshots
+        yield from _http(stats)
+        yield from (family for family in _operations(stats) if family is not None)
+        yield from _totals(stats)
+        yield from _backends(stats, snapshots)
+        yield from _costs(stats, snapshots)
 
 
 class _Read(Collector):

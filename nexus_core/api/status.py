@@ -102,21 +102,31 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "uptime_seconds": round(gateway.now() - gateway.started_at, 3),
         "in_flight": stats.in_flight,
         "queued": gateway.queued,
-        **_numbers(stats, is_known=is_known),
+        **numbers_as_json(stats, is_known=is_known),
         "budget": _budget(gateway),
         "ledger": {
             "is_read": is_known,
             "problem": gateway.cost_tracker.ledger.problem,
             "lost": gateway.cost_tracker.ledger.lost,
+            **_outbox(gateway),
         },
         "backends": {
             snapshot.name: _state(snapshot, gateway.registry.clock())
-            | _backend(stats.backends.get(snapshot.name, BackendStats()), is_known=is_known)
+            | backend_as_json(stats.backends.get(snapshot.name, BackendStats()), is_known=is_known)
             for snapshot in gateway.registry.snapshots()
         },
         "keys": {key.name: _key(gateway, key) for key in gateway.keys.metered},
         "windows": {window.value: _window(gateway, window) for window in MOVING},
     }
+
+
+def _outbox(gateway: Gateway) -> dict[str, Any]:
+    shared = gateway.cost_tracker.shared
+    if shared is None:
+        return {}
+    from nexus_core.money.shared.told import outbox_as_json
+
+    return {"outbox": outbox_as_json(shared, gateway.now(), is_private=True)}
 
 
 def _key(gateway: Gateway, key: HeldKey) -> dict[str, Any]:
@@ -132,9 +142,9 @@ def _window(gateway: Gateway, window: Window) -> dict[str, Any]:
     stats, is_known = gateway.windows.of(window), gateway.cost_tracker.is_read
     return {
         "seconds": round(gateway.windows.seconds(window), 3),
-        **_numbers(stats, is_known=is_known),
+        **numbers_as_json(stats, is_known=is_known),
         "backends": {
-            snapshot.name: _backend(numbers, is_known=is_known)
+            snapshot.name: backend_as_json(numbers, is_known=is_known)
             for snapshot in gateway.registry.snapshots()
             if (numbers := stats.backends.get(snapshot.name)) is not None
             and (numbers.attempts or numbers.answers)
@@ -142,7 +152,7 @@ def _window(gateway: Gateway, window: Window) -> dict[str, Any]:
     }
 
 
-def _numbers(stats: Stats, *, is_known: bool) -> dict[str, Any]:
+def numbers_as_json(stats: Stats, *, is_known: bool) -> dict[str, Any]:
     """What the numbers mean is said in docs/numbers.md."""
     return {
         "requests": stats.requests,
@@ -184,7 +194,7 @@ def _state(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
     }
 
 
-def _backend(numbers: BackendStats, *, is_known: bool) -> dict[str, Any]:
+def backend_as_json(numbers: BackendStats, *, is_known: bool) -> dict[str, Any]:
     return {
         "attempts": numbers.attempts,
         "answers": numbers.answers,

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from nexus_core.aliases import faults_of_aliases
 from nexus_core.config import user_dirs
 from nexus_core.config.by_type import faults_by_type, implied_by_type
+from nexus_core.config.database import with_database
 from nexus_core.config.loopback import is_loopback
 from nexus_core.config.outbound_proxy import OutboundProxy, proxy_of_environment, read_proxy_url
 from nexus_core.config.problems import Problems, syntax_problem
@@ -48,6 +49,7 @@ class Overrides(msgspec.Struct, frozen=True):
 
     host: str | None = None
     port: int | None = None
+    workers: int | None = None
 
 
 def search_path(cwd: Path) -> tuple[Path, ...]:
@@ -101,6 +103,7 @@ def load_config(
     auth = _with_keys(config.auth, environ, problems)
     if not problems.concern("auth"):
         _refuse_open_door(server, auth, overrides, environ, problems)
+    storage = with_database(config.storage, environ, problems.add_outside)
     fleet = config.fleet and with_url(config.fleet, environ, problems.add_outside)
     problems.raise_if_any()
     backends = [with_environment(backend, environ) for backend in config.backends]
@@ -108,6 +111,7 @@ def load_config(
         update={
             "server": server,
             "auth": auth,
+            "storage": storage,
             "fleet": fleet,
             "backends": tuple(b for b in backends if isinstance(b, BackendConfig)),
             "unusable": tuple(b for b in backends if isinstance(b, UnusableBackend)),
@@ -124,7 +128,7 @@ def load_config(
 def _checked(values: dict[str, Any], problems: Problems) -> Config:
     """The file's sections; those with problems are left at their defaults."""
     prepared = _without_computed(values, (), problems)
-    for name in ("auth", "fleet"):
+    for name in ("auth", "fleet", "storage"):
         if is_object(section := values.get(name)):
             prepared[name] = _without_computed(section, (name,), problems)
     if is_object(server := values.get("server")) and _is_old_engine(server):
@@ -205,6 +209,7 @@ def _server(
     server: ServerConfig, environ: Mapping[str, str], overrides: Overrides, problems: Problems
 ) -> ServerConfig:
     host, port = overrides.host, overrides.port
+    workers = server.workers if overrides.workers is None else overrides.workers
     if host is None:
         host = _own(environ, "NEXUS_HOST") or server.host
     if port is None:
@@ -213,7 +218,7 @@ def _server(
     if not re.fullmatch(r"\S+", host):
         origin = "--host" if overrides.host is not None else "NEXUS_HOST"
         problems.add_outside(f"{origin}: is not an address or a host name")
-    return server.model_copy(update={"host": host, "port": port})
+    return server.model_copy(update={"host": host, "port": port, "workers": workers})
 
 
 def _own(environ: Mapping[str, str], name: str) -> str | None:

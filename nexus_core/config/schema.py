@@ -94,6 +94,7 @@ ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 class ServerConfig(Section):
     host: Annotated[str, Field(pattern=HOST_PATTERN), AT_START] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535), AT_START] = 8000  # 0: any free port
+    workers: Annotated[int, Field(ge=1, le=64), AT_START] = 1  # processes that serve the port
     request_timeout_seconds: Seconds = 300  # the whole request
     connect_timeout_seconds: Seconds = 5
     # Of streams. None: as the backend's type has it; a backend's own counts before it.
@@ -175,6 +176,8 @@ class BudgetConfig(Section):
 class StorageConfig(Section):
     path: str | None = None  # None: the user's data directory; ":memory:" keeps nothing
     retention_days: Annotated[int, Field(ge=32)] | None = None  # more than a month; None: for ever
+    url_env: VariableName | None = None  # PostgreSQL, for the ledger and created keys of a fleet
+    url: str | None = Field(default=None, repr=False)  # read from the environment
 
 
 class PriceConfig(Section):
@@ -241,6 +244,7 @@ COMPUTED: frozenset[KeyPath] = frozenset(
         ("outdated",),
         ("auth", "api_keys"),
         ("auth", "admin_key"),
+        ("storage", "url"),
         ("backends", "api_key"),
         ("backends", "via"),
         ("fleet", "url"),

@@ -6,6 +6,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from itertools import islice
 from typing import NamedTuple, assert_never
 
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 CAPACITY = 200  # kept in memory; the ledger keeps all of them
 _DASHBOARD = re.compile(r"nexus-dashboard/\S+ \(session ([0-9a-f]{8,32})\)")
 _LONGEST = 500  # characters of an effect or an error
+
+# Of the running task: another worker of the same port has on record what is done here.
+is_echo: ContextVar[bool] = ContextVar("is_echo", default=False)
 
 
 class Deed(NamedTuple):
@@ -80,6 +84,8 @@ class Actions:
         Args:
             is_kept: whether it outlives this process; not where another one keeps it.
         """
+        if is_echo.get():
+            return
         acted = OperatorActed(
             at=self._now(),
             by=by,

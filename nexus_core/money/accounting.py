@@ -7,33 +7,25 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nexus_core import descriptors
 from nexus_core.background import in_background, load_in_background
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config
+from nexus_core.config.sections.fleet import host_name
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import LedgerUnreadableError, OutOfDescriptorsError
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.averages import CompletionAverages
 from nexus_core.money.budget import Budget, Verdict
 from nexus_core.money.ledger import HINT, NO_HOME, Ledger, ledger_path
-from nexus_core.money.ledger_queries import (
-    By,
-    NoLedgerError,
-    completion_averages,
-    costs,
-    last_actions,
-    last_use_by_client,
-    read_ledger,
-    spent_by_client,
-)
+from nexus_core.money.ledger_queries import By, NoLedgerError
 from nexus_core.money.ledger_schema import action_row
 from nexus_core.money.months import Month, Period
 from nexus_core.money.priced_model import PricedModel
 from nexus_core.money.prices import Prices
+from nexus_core.money.reading import LedgerReadings, Past
 from nexus_core.observe.events import OperatorActed
 from nexus_core.tokens.counter import TokenCounter
 from nexus_core.types import Capability, Cost
@@ -41,16 +33,15 @@ from nexus_core.types import Capability, Cost
 if TYPE_CHECKING:
     from nexus_core.money.cost_lines import CostLines
     from nexus_core.money.report import CostReport
+    from nexus_core.money.shared.shared_ledger import SharedLedger
 
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0  # after a want of descriptors
 _MAX_PRICED = 10_000  # models of backends whose prices are kept at hand
-_LAST_ACTIONS = 50  # of operators, read at the start
 _REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
 
 _Read = TypeVar("_Read")
-_Month = tuple[dict[str | None, int] | None, dict[str, float], list[OperatorActed]]
 _Spending = tuple[int | None, int, int | None]  # spent, reserved, limit
 
 # Why money keeps a request from a backend, for its upstream model; None where it does not.
@@ -61,9 +52,18 @@ class CostTracker:
     """Cost tracker, one per process; everything but `open`, `load` and `close` is quick."""
 
     def __init__(
-        self, config: Config, now: Callable[[], float], *, is_read_only: bool = False
+        self,
+        config: Config,
+        now: Callable[[], float],
+        *,
+        is_read_only: bool = False,
+        is_shared: bool = False,
     ) -> None:
-        """With `is_read_only` the ledger is only read, for a Nexus that serves nobody."""
+        """
+        Args:
+            is_read_only: the ledger is only read, for a Nexus that serves nobody.
+            is_shared: other workers of the same port write to the same ledger.
+        """
         self._config = config
         self._is_read_only = is_read_only
         self._path = ledger_path(config)
@@ -73,10 +73,16 @@ class CostTracker:
         self.prices = Prices(config.pricing)
         self.averages = CompletionAverages()
         self.budget = Budget(config.budget, Month.of(now()))
+        self.shared = self._shared_ledger()
         self.ledger = Ledger(
             None if is_read_only else self._path,
             retention_days=config.storage.retention_days,
             now=now,
+            written=None if self.shared is None else self.shared.shipper.wake,
+            is_shared=is_shared,
+        )
+        self._readings = (
+            None if self._path is None else LedgerReadings(self._path, self.ledger, self.shared)
         )
         self._report: CostReport | None = None
         self._reporting = asyncio.Lock()
@@ -94,13 +100,27 @@ class CostTracker:
         self.opened.clear()
         month = Month.of(self._now())
         await asyncio.to_thread(self.ledger.open)
+        if self.shared is not None:
+            await load_in_background(self.shared.load)
         read = partial(self._read, month)
         spent, averages, self.past_actions = await self._until_read("the ledger", read)
         self.budget.recall(spent or {}, month)
         self.averages = CompletionAverages(averages)
         self.is_month_known = spent is not None
         self.opened.set()
+        if self.shared is not None:
+            self.shared.shipper.start()  # not before: what waits was counted above
         self._warn_of_unknown_clients()
+
+    def _shared_ledger(self) -> SharedLedger | None:
+        """PostgreSQL as the ledger of the fleet; None where none is set, and nothing is written."""
+        config = self._config
+        if config.storage.url is None or self._path is None or self._is_read_only:
+            return None
+        from nexus_core.money.shared.shared_ledger import SharedLedger
+
+        replica = host_name() if config.fleet is None else config.fleet.replica_name
+        return SharedLedger(self._path, config.storage, replica, self._now)
 
     def limit_created(self, created: Mapping[str, float | None]) -> None:
         """Go by these monthly limits of created keys, in dollars by name, from now on."""
@@ -114,23 +134,12 @@ class CostTracker:
                 client,
             )
 
-    def _read(self, month: Month) -> _Month:
-        """What the month has cost, None where that can't be known; averages; operators' actions."""
-        if self._path is None:
+    def _read(self, month: Month) -> Past:
+        if self._readings is None:
             if self._config.storage.path != ":memory:" and not self._is_read_only:
                 log.warning("%s: requests are served but not recorded; %s", NO_HOME, HINT)
-            return {}, {}, []
-        try:
-            return _read_month(self._path, month)
-        except NoLedgerError:
-            descriptors.require(1)  # SQLite does not say why it can't open a file
-        try:  # again: a descriptor may have become free just now
-            return _read_month(self._path, month)
-        except NoLedgerError as error:
-            descriptors.require(1)
-            if self.ledger.path is not None and self.ledger.problem is None:
-                log.warning("budget: this month's spending starts at zero: %s", error)
-            return None if self._path.exists() else {}, {}, []
+            return Past({}, {}, [])
+        return self._readings.past(month)
 
     @property
     def is_read(self) -> bool:
@@ -197,6 +206,8 @@ class CostTracker:
     async def close(self) -> None:
         """Write what is left of the ledger."""
         await asyncio.to_thread(self.ledger.close)
+        if self.shared is not None:
+            await asyncio.to_thread(self.shared.close)
 
     def configure(self, config: Config) -> None:
         """Go by these prices and limits from now on; what is spent stays spent."""
@@ -286,7 +297,8 @@ class CostTracker:
         Raises:
             LedgerUnreadableError: there is one, and it can't be read.
         """
-        if self._path is None:
+        readings = self._readings
+        if readings is None:
             return None
         await self.opened.wait()  # before it the budget knows nothing of the month
         async with self._reporting:
@@ -294,7 +306,7 @@ class CostTracker:
             if age is None or not 0 <= age < _REPORT_SECONDS:
                 try:
                     self._report = await in_background(
-                        partial(self._read_report, self._path, self._live_budget(), self._now())
+                        partial(self._read_report, readings, self._live_budget(), self._now())
                     )
                 except NoLedgerError as error:
                     raise LedgerUnreadableError(str(error)) from error
@@ -306,23 +318,22 @@ class CostTracker:
         Raises:
             LedgerUnreadableError: there is one, and it can't be read.
         """
-        path = self._path
-        if path is None:
+        readings = self._readings
+        if readings is None:
             return None
         await self.opened.wait()  # the file may not be there before
         async with self._reporting:
             try:
-                return await in_background(lambda: _read_lines(path, by, period))
+                return await in_background(lambda: readings.lines(by, period))
             except NoLedgerError as error:
                 raise LedgerUnreadableError(str(error)) from error
 
     async def last_use(self) -> dict[str, float]:
         """When each client key's last request came, as far as the ledger tells; never fails."""
-        path = self._path
-        if path is None or not self.opened.is_set():
+        if self._readings is None or not self.opened.is_set():
             return {}
         try:
-            return await in_background(lambda: _read_last_use(path))
+            return await in_background(self._readings.last_use)
         except NoLedgerError:
             return {}
 
@@ -332,33 +343,8 @@ class CostTracker:
         spent = budget.spent_nano_usd if self.is_month_known else None
         return spent, budget.reserved_nano_usd, budget.limit_nano_usd
 
-    def _read_report(self, path: Path, spending: _Spending, at: float) -> CostReport:
-        from nexus_core.money.report import LiveBudget, read_cost_report
+    def _read_report(self, readings: LedgerReadings, spending: _Spending, at: float) -> CostReport:
+        from nexus_core.money.report import LiveBudget
 
         spent, reserved, limit = spending
-        live = LiveBudget(spent=spent, reserved=reserved, limit=limit)
-        with read_ledger(path) as connection:
-            return read_cost_report(connection, live, at, self.ledger.problem)
-
-
-def _read_lines(path: Path, by: By, period: Period) -> CostLines:
-    from nexus_core.money.cost_lines import CostLines
-
-    with read_ledger(path) as connection:
-        return CostLines(by, period, tuple(costs(connection, by, period)))
-
-
-def _read_month(path: Path, month: Month) -> _Month:
-    """What the month has cost by client, how long each model's answers are, what operators did.
-
-    Raises:
-        NoLedgerError: there is none, or it can't be read.
-    """
-    with read_ledger(path) as connection:
-        spent, averages = spent_by_client(connection, month), completion_averages(connection)
-        return spent, averages, last_actions(connection, _LAST_ACTIONS)
-
-
-def _read_last_use(path: Path) -> dict[str, float]:
-    with read_ledger(path) as connection:
-        return last_use_by_client(connection)
+        return readings.report(LiveBudget(spent=spent, reserved=reserved, limit=limit), at)

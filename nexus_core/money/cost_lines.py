@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -24,12 +25,21 @@ NUMBERS = {
 }
 
 
+class Scope(StrEnum):
+    """Whose requests are counted."""
+
+    FLEET = "fleet"  # all that PostgreSQL has
+    NODE = "node"  # this node's, of its own file
+
+
 class CostLines(msgspec.Struct, frozen=True):
     """Costs of a period in groups, in the order of the ledger's query."""
 
     by: By
     period: Period
     lines: tuple[CostLine, ...]
+    scope: Scope = Scope.NODE
+    problem: str | None = None  # for people: why it is not the fleet, where PostgreSQL is set
 
     @property
     def total(self) -> CostLine:
@@ -39,11 +49,13 @@ class CostLines(msgspec.Struct, frozen=True):
 
 
 def lines_as_json(costs: CostLines) -> dict[str, Any]:
-    """`{"month": "2026-11", "by": "model", "lines": [{"model": …}], "total": {…}}`."""
+    """`{"month": "2026-11", "by": "model", "scope": "node", "lines": […], "total": {…}}`."""
     kind = "month" if isinstance(costs.period, Month) else "day"
     return {
         kind: str(costs.period),
         "by": costs.by.value,
+        "scope": costs.scope.value,
+        **({} if costs.problem is None else {"problem": costs.problem}),
         "lines": [{costs.by.value: line.name, **numbers(line)} for line in costs.lines],
         "total": numbers(costs.total),
     }
@@ -71,7 +83,10 @@ def read_lines(told: Any) -> CostLines:
     """
     by = By(told["by"])
     period = Month.parse(told["month"]) if "month" in told else Day.parse(told["day"])
-    return CostLines(by, period, tuple([_line(by, one) for one in told["lines"]]))
+    lines = tuple([_line(by, one) for one in told["lines"]])
+    scope = Scope(told.get("scope", Scope.NODE))  # an older Nexus knows of no fleet
+    problem = told.get("problem")
+    return CostLines(by, period, lines, scope, None if problem is None else str(problem))
 
 
 def _line(by: By, told: Any) -> CostLine:

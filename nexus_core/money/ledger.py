@@ -16,12 +16,13 @@ from pathlib import Path
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
 from nexus_core.money.ledger_schema import (
-    INSERT_ACTION,
     LARGEST,
     ActionRow,
     LedgerRow,
     NewerLedgerError,
     insert,
+    insert_action,
+    is_outbox,
     migrate,
 )
 
@@ -78,13 +79,26 @@ class Ledger:
         *,
         retention_days: int | None = None,
         now: Callable[[], float] = time.time,
+        written: Callable[[], None] | None = None,
+        is_shared: bool = False,
     ) -> None:
+        """
+        Args:
+            retention_days: how long rows are kept; None: for ever.
+            now: seconds since the epoch.
+            written: called after each batch, by the writer's thread, where rows are to be shipped
+                to PostgreSQL; None: they are not, unless the file's were before.
+            is_shared: other workers write to the file too; their supervisor holds its lock.
+        """
         self.path = path
+        self._is_shared = is_shared
         self.problem: str | None = None  # why nothing is written just now, for people
         self.lost = 0  # rows that were never written
         self.lost_actions = 0  # of operators; each one is told by the log as well
         self._retention_days = retention_days
         self._now = now
+        self._written = written
+        self._is_outbox = written is not None
         self._rows: deque[LedgerRow] = deque()  # for the writer, which takes them in batches
         self._actions: deque[ActionRow] = (
             deque()
@@ -204,22 +218,26 @@ class Ledger:
         connection.execute("BEGIN IMMEDIATE")
         try:
             try:
-                insert(connection, self._batch)
+                insert(connection, self._batch, is_outbox=self._is_outbox)
             except (OverflowError, UnicodeEncodeError):
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
-                insert(connection, [tuple(map(_storable, row)) for row in self._batch])
+                plain = [tuple(map(_storable, row)) for row in self._batch]
+                insert(connection, plain, is_outbox=self._is_outbox)
         except _ROW_ERRORS:  # it would fail again, and hold up every row after it
             self.lost += len(self._batch)
             self._batch.clear()
             raise
         # More may come meanwhile, at the other end.
         actions = [self._actions[at] for at in range(min(len(self._actions), _BATCH_ROWS))]
-        connection.executemany(INSERT_ACTION, [tuple(map(_storable, row)) for row in actions])
+        sql = insert_action(is_outbox=self._is_outbox)
+        connection.executemany(sql, [tuple(map(_storable, row)) for row in actions])
         connection.execute("COMMIT")
         for _ in actions:
             self._actions.popleft()
         self._batch.clear()
+        if self._written is not None:
+            self._written()
         self._sweep(connection)
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
@@ -239,8 +257,8 @@ class Ledger:
     def _connect(self, path: Path) -> sqlite3.Connection:
         """Raises: OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError."""
         _make_private(path)
-        if self._lock_file is None:
-            self._lock_file = _take_lock(path)
+        if self._lock_file is None and not self._is_shared:
+            self._lock_file = take_lock(path)
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -248,6 +266,8 @@ class Ledger:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut, too
             migrate(connection)
+            # Also while it is shipped nowhere: what is written meanwhile is shipped later.
+            self._is_outbox = self._written is not None or is_outbox(connection)
         except BaseException:
             connection.close()
             raise
@@ -259,6 +279,27 @@ class Ledger:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+
+def hold(path: Path) -> int:
+    """Prepare the ledger and become the one process whose workers write to it.
+
+    Gives the descriptor of the lock, which ends with it.
+
+    Raises:
+        OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError: it can't be written.
+    """
+    _make_private(path)
+    lock = take_lock(path)
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+            connection.isolation_level = None
+            connection.execute("PRAGMA journal_mode = WAL")
+            migrate(connection)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
 
 
 def _make_private(path: Path) -> None:
@@ -274,7 +315,7 @@ def _make_private(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _take_lock(path: Path) -> int:
+def take_lock(path: Path) -> int:
     """Become the one process that writes to `path`; the lock ends with the process.
 
     Raises:

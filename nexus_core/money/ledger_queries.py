@@ -7,10 +7,12 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import assert_never
 
 import msgspec
 from msgspec.structs import replace
 
+from nexus_core.money.ledger_reader import SQLITE, LedgerReader, Sql
 from nexus_core.money.ledger_schema import (
     ACTION_COLUMNS,
     SCHEMA_VERSION,
@@ -40,17 +42,23 @@ class By(StrEnum):
     HOUR = "hour"
 
 
-# The expression to group by, where a row has none of it: NULL.
-_GROUP = {
-    By.MODEL: "coalesce(model, asked_model)",
-    By.BACKEND: "backend",
-    By.KEY: "client",
-    By.AGENT: "agent",
-    By.SESSION: "session",
-    By.API: "endpoint",  # what several have in common is added up afterwards
-    By.DAY: "date(at, 'unixepoch')",
-    By.HOUR: "strftime('%Y-%m-%d %H:00', at, 'unixepoch')",
-}
+def _group(by: By, sql: Sql) -> str:
+    """The expression to group by; where a row has none of it: NULL."""
+    match by:
+        case By.MODEL:
+            return "coalesce(model, asked_model)"
+        case By.KEY:
+            return "client"
+        case By.API:
+            return "endpoint"  # what several have in common is added up afterwards
+        case By.DAY:
+            return sql.day
+        case By.HOUR:
+            return sql.hour
+        case By.BACKEND | By.AGENT | By.SESSION:
+            return by.value
+        case _:
+            assert_never(by)
 
 
 class CostLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +80,7 @@ class NoLedgerError(Exception):
 
 
 @contextmanager
-def read_ledger(path: Path) -> Generator[sqlite3.Connection]:
+def read_ledger(path: Path) -> Generator[LedgerReader]:
     """Open the ledger for reading, also while another process writes to it.
 
     Raises:
@@ -86,27 +94,35 @@ def read_ledger(path: Path) -> Generator[sqlite3.Connection]:
         raise NoLedgerError(f"{path}: there is no ledger yet; a running Nexus writes it")
     try:
         with closing(_open(path)) as connection:
-            yield connection
+            yield LedgerReader(connection, SQLITE)
     except (sqlite3.Error, NewerLedgerError) as error:
         raise NoLedgerError(f"{path}: the ledger can't be read: {error}") from error
 
 
-def costs(connection: sqlite3.Connection, by: By, period: Period) -> list[CostLine]:
+def costs(ledger: LedgerReader, by: By, period: Period) -> list[CostLine]:
     """Costs of a period in groups, the highest first; days and hours in order."""
-    order = "1" if by in (By.DAY, By.HOUR) else "cost + estimated DESC, requests DESC, 1"
-    rows = connection.execute(
+    sql = ledger.sql
+    rows = ledger.execute(
         f"""
-        SELECT {_GROUP[by]} AS name, count(*) AS requests, sum(failed),
+        SELECT {_group(by, sql)}, count(*), sum(failed),
             coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
-            coalesce(sum(cost_nano_usd) FILTER (WHERE counted = 'reported'), 0) AS cost,
-            coalesce(sum(cost_nano_usd) FILTER (WHERE counted IS NOT 'reported'), 0) AS estimated,
+            coalesce(sum(cost_nano_usd) FILTER (WHERE counted = 'reported'), 0),
+            coalesce(sum(cost_nano_usd) FILTER (WHERE counted {sql.is_not} 'reported'), 0),
             sum(is_unpriced), coalesce(sum(saved_nano_usd), 0)
-        FROM requests WHERE at >= ? AND at < ? GROUP BY name ORDER BY {order}
+        FROM {sql.requests} WHERE at >= ? AND at < ? GROUP BY 1
         """,  # noqa: S608 - our own words
         (period.start, period.end),
     )
-    lines = [_line(row) for row in rows]
+    lines = sorted(map(_line, rows), key=_by_name if by in (By.DAY, By.HOUR) else _by_cost)
     return _by_api(lines) if by is By.API else lines
+
+
+def _by_name(line: CostLine) -> tuple[bool, str]:
+    return line.name is not None, line.name or ""
+
+
+def _by_cost(line: CostLine) -> tuple[int, int, tuple[bool, str]]:
+    return -(line.cost_nano_usd + line.estimated_nano_usd), -line.requests, _by_name(line)
 
 
 def _by_api(by_path: list[CostLine]) -> list[CostLine]:
@@ -123,43 +139,49 @@ def _sum(name: str, *lines: CostLine) -> CostLine:
     return CostLine(name=name, **{one: sum(getattr(x, one) for x in lines) for one in numbers})
 
 
-def spent_by_client(connection: sqlite3.Connection, month: Month) -> dict[str | None, int]:
+def spent_by_client(ledger: LedgerReader, month: Month) -> dict[str | None, int]:
     """Spending of a month in nano-dollars, by client key name."""
-    rows = connection.execute(
-        "SELECT client, sum(cost_nano_usd) FROM requests "
+    rows = ledger.execute(
+        f"SELECT client, sum(cost_nano_usd) FROM {ledger.sql.requests} "  # noqa: S608 - our words
         "WHERE at >= ? AND at < ? AND cost_nano_usd IS NOT NULL GROUP BY client",
         (month.start, month.end),
     )
     return dict(rows.fetchall())
 
 
-def last_use_by_client(connection: sqlite3.Connection) -> dict[str, float]:
+def last_use_by_client(ledger: LedgerReader) -> dict[str, float]:
     """When the last request of each client key came, in seconds since the epoch."""
-    rows = connection.execute(
-        "SELECT client, max(at) FROM requests WHERE client IS NOT NULL GROUP BY client"
+    rows = ledger.execute(
+        f"SELECT client, max(at) FROM {ledger.sql.requests} "  # noqa: S608 - our own words
+        "WHERE client IS NOT NULL GROUP BY client"
     )
     return dict(rows.fetchall())
 
 
-def completion_averages(connection: sqlite3.Connection) -> dict[str, float]:
-    """Mean completion tokens of each model's last whole answers."""
-    rows = connection.execute(
-        """
+def completion_averages(ledger: LedgerReader, since: float = 0) -> dict[str, float]:
+    """Mean completion tokens of each model's last whole answers.
+
+    Args:
+        since: seconds since the epoch; none before it is looked at.
+    """
+    rows = ledger.execute(
+        f"""
         SELECT model, avg(completion_tokens) FROM (
             SELECT model, completion_tokens,
                 row_number() OVER (PARTITION BY model ORDER BY at DESC) AS place
-            FROM requests
-            WHERE completion_tokens IS NOT NULL AND model IS NOT NULL AND NOT is_partial
-        ) WHERE place <= ? GROUP BY model
-        """,
-        (_ANSWERS_AVERAGED,),
+            FROM {ledger.sql.requests}
+            WHERE completion_tokens IS NOT NULL AND model IS NOT NULL AND is_partial = 0
+                AND at >= ?
+        ) AS answers WHERE place <= ? GROUP BY model
+        """,  # noqa: S608 - our own words
+        (since, _ANSWERS_AVERAGED),
     )
     return dict(rows.fetchall())
 
 
-def last_actions(connection: sqlite3.Connection, limit: int) -> list[OperatorActed]:
+def last_actions(ledger: LedgerReader, limit: int) -> list[OperatorActed]:
     """The last things that operators did, oldest first."""
-    rows = connection.execute(
+    rows = ledger.execute(
         f"SELECT {', '.join(ACTION_COLUMNS)} FROM operator_actions "  # noqa: S608 - our own words
         "ORDER BY at DESC, rowid DESC LIMIT ?",
         (limit,),

@@ -78,6 +78,17 @@ _WRITTEN: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX operator_actions_at ON operator_actions (at)",
     ),
+    (),
+    (
+        # What PostgreSQL does not have yet: 1, and 2 where it refused the row. See money/shared.
+        "ALTER TABLE requests ADD COLUMN waiting INTEGER",
+        "CREATE INDEX requests_waiting ON requests (at, request_id) WHERE waiting = 1",
+        "ALTER TABLE operator_actions ADD COLUMN waiting INTEGER",
+        "ALTER TABLE operator_actions ADD COLUMN action_id TEXT",
+        "CREATE INDEX operator_actions_waiting ON operator_actions (at, action_id) "
+        "WHERE waiting = 1",
+        "CREATE TABLE shipped_to (database_id TEXT NOT NULL)",
+    ),
 )
 
 
@@ -119,10 +130,14 @@ ledger_row: Callable[[RequestRecord], LedgerRow] = reader(LEDGER)
 ActionRow: TypeAlias = tuple[object, ...]
 
 ACTION_COLUMNS = ("at", "via", "name", "address", "action", "target", "text", "effect", "error")
-INSERT_ACTION = (
-    f"INSERT INTO operator_actions ({', '.join(ACTION_COLUMNS)}) "  # noqa: S608 - our own names
-    f"VALUES ({', '.join('?' * len(ACTION_COLUMNS))})"
-)
+
+
+def insert_action(*, is_outbox: bool) -> str:
+    """SQL that inserts an action; with `is_outbox` it waits for PostgreSQL, under a name."""
+    keys, values = ", ".join(ACTION_COLUMNS), ", ".join("?" * len(ACTION_COLUMNS))
+    if is_outbox:
+        keys, values = f"{keys}, waiting, action_id", f"{values}, 1, lower(hex(randomblob(16)))"
+    return f"INSERT INTO operator_actions ({keys}) VALUES ({values})"  # noqa: S608 - our names
 
 
 def action_row(event: OperatorActed) -> ActionRow:
@@ -158,8 +173,10 @@ _CONVERTED = [
 ]
 
 
-def insert(connection: sqlite3.Connection, rows: Sequence[LedgerRow]) -> None:
-    """Insert rows.
+def insert(
+    connection: sqlite3.Connection, rows: Sequence[LedgerRow], *, is_outbox: bool = False
+) -> None:
+    """Insert rows; with `is_outbox` they wait for PostgreSQL.
 
     Raises:
         OverflowError, UnicodeEncodeError: a value is none that SQLite can hold.
@@ -167,7 +184,7 @@ def insert(connection: sqlite3.Connection, rows: Sequence[LedgerRow]) -> None:
     """
     for at in range(0, len(rows), _AT_ONCE_ROWS):
         keys, plain = stored_as(rows[at : at + _AT_ONCE_ROWS])
-        connection.executemany(_insert_into(keys), plain)
+        connection.executemany(_insert_into(keys, is_outbox=is_outbox), plain)
 
 
 def stored_as(rows: Sequence[LedgerRow]) -> tuple[tuple[str, ...], Iterator[tuple[object, ...]]]:
@@ -181,10 +198,12 @@ def stored_as(rows: Sequence[LedgerRow]) -> tuple[tuple[str, ...], Iterator[tupl
 
 
 @lru_cache(maxsize=64)
-def _insert_into(keys: tuple[str, ...]) -> str:
+def _insert_into(keys: tuple[str, ...], *, is_outbox: bool) -> str:
     """SQL that inserts a row of these columns; the others of it are unknown."""
-    values = ", ".join(_PLACEHOLDERS[key] for key in keys)
-    return f"INSERT INTO requests ({', '.join(keys)}) VALUES ({values})"  # noqa: S608 - our names
+    names, values = ", ".join(keys), ", ".join(_PLACEHOLDERS[key] for key in keys)
+    if is_outbox:
+        names, values = f"{names}, waiting", f"{values}, 1"
+    return f"INSERT INTO requests ({names}) VALUES ({values})"  # noqa: S608 - our names
 
 
 # Migrating ----------------------------------------------------------------------------------------
@@ -204,6 +223,11 @@ def schema_version(connection: sqlite3.Connection) -> int:
     """Schema version of a ledger; 0 for a new file."""
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return found
+
+
+def is_outbox(connection: sqlite3.Connection) -> bool:
+    """Whether rows of this ledger were ever shipped to PostgreSQL."""
+    return connection.execute("SELECT 1 FROM shipped_to").fetchone() is not None
 
 
 def migrate(connection: sqlite3.Connection) -> None:

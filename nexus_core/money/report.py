@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field
 
+from nexus_core.money.ledger_reader import LedgerReader
 from nexus_core.money.months import Month
 from nexus_core.types import NANO
 
@@ -44,6 +44,16 @@ Rows: TypeAlias = Annotated[tuple[CostRow, ...], Field(max_length=_MAX_ROWS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outbox:
+    """Where a ledger in PostgreSQL stands: what waits here, and whose costs are reported."""
+
+    rows: int  # of this node, that PostgreSQL does not have yet
+    oldest: float | None  # seconds since the epoch; None: nothing waits
+    is_fleet: bool  # the report is of the whole fleet, and not of this node only
+    problem: str | None  # for people: why PostgreSQL can't be read; None where it can
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostReport:
     """Cost report in US dollars as of one moment. Days and months are UTC's."""
 
@@ -67,6 +77,7 @@ class CostReport:
     by_backend: Rows
     by_key: Rows
     problem: str | None = None  # why the ledger is not written just now, for people
+    outbox: Outbox | None = None  # None: no PostgreSQL, and the report is of this node
 
     def rows(self, by: Grouping) -> Rows:
         """This month's, at most 200 of the dearest."""
@@ -84,13 +95,17 @@ class LiveBudget:
 
 
 def read_cost_report(
-    connection: sqlite3.Connection, live: LiveBudget, at: float, problem: str | None = None
+    ledger: LedgerReader,
+    live: LiveBudget,
+    at: float,
+    problem: str | None = None,
+    outbox: Outbox | None = None,
 ) -> CostReport:
     """Read the cost report. Blocks while the month is read: use a thread."""
     month = Month.of(at)
-    day = _Day(at, _minutes(connection, at))
-    per_hour = day.pace(_first_row(connection))
-    lines = list(_lines(connection, month))
+    day = _Day(at, _minutes(ledger, at))
+    per_hour = day.pace(_first_row(ledger))
+    lines = list(_lines(ledger, month))
     recorded = sum((line.actual or 0) + (line.estimated or 0) for line in lines)
     spent = recorded if live.spent is None else live.spent
     left = live.limit - spent if live.limit is not None else None
@@ -114,6 +129,7 @@ def read_cost_report(
         by_backend=_rows((line.backend, None, line) for line in lines),
         by_key=_rows((line.client, None, line) for line in lines),
         problem=problem,
+        outbox=outbox,
     )
 
 
@@ -144,21 +160,24 @@ class _Minute(NamedTuple):
     saved: int
 
 
-def _minutes(connection: sqlite3.Connection, at: float) -> list[_Minute]:
-    found = connection.execute(
-        """
-        SELECT CAST(at / 60 AS INTEGER), coalesce(sum(cost_nano_usd), 0),
-            coalesce(sum(cost_nano_usd) FILTER (WHERE counted IS NOT 'reported'), 0),
+def _minutes(ledger: LedgerReader, at: float) -> list[_Minute]:
+    sql = ledger.sql
+    found = ledger.execute(
+        f"""
+        SELECT {sql.minute}, coalesce(sum(cost_nano_usd), 0),
+            coalesce(sum(cost_nano_usd) FILTER (WHERE counted {sql.is_not} 'reported'), 0),
             sum(is_unpriced), coalesce(sum(saved_nano_usd), 0)
-        FROM requests WHERE at > ? AND at <= ? GROUP BY 1
-        """,
+        FROM {sql.requests} WHERE at > ? AND at <= ? GROUP BY 1
+        """,  # noqa: S608 - our own words
         (at - _DAY, at),
     )
     return [_Minute(*row) for row in found]
 
 
-def _first_row(connection: sqlite3.Connection) -> float | None:
-    first: float | None = connection.execute("SELECT min(at) FROM requests").fetchone()[0]
+def _first_row(ledger: LedgerReader) -> float | None:
+    first: float | None = ledger.execute(
+        f"SELECT min(at) FROM {ledger.sql.requests}"  # noqa: S608 - our own words
+    ).fetchone()[0]
     return first
 
 
@@ -216,16 +235,17 @@ class _Line(NamedTuple):
     sources: str | None
 
 
-def _lines(connection: sqlite3.Connection, month: Month) -> Iterator[_Line]:
-    found = connection.execute(
-        """
+def _lines(ledger: LedgerReader, month: Month) -> Iterator[_Line]:
+    sql = ledger.sql
+    found = ledger.execute(
+        f"""
         SELECT coalesce(model, asked_model), backend, client, count(*),
             coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
             sum(cost_nano_usd) FILTER (WHERE counted = 'reported'),
-            sum(cost_nano_usd) FILTER (WHERE counted IS NOT 'reported'),
-            sum(is_unpriced), sum(saved_nano_usd), group_concat(DISTINCT price_source)
-        FROM requests WHERE at >= ? AND at < ? GROUP BY 1, 2, 3
-        """,
+            sum(cost_nano_usd) FILTER (WHERE counted {sql.is_not} 'reported'),
+            sum(is_unpriced), sum(saved_nano_usd), {sql.sources}
+        FROM {sql.requests} WHERE at >= ? AND at < ? GROUP BY 1, 2, 3
+        """,  # noqa: S608 - our own words
         (month.start, month.end),
     )
     return (_Line(*row) for row in found)

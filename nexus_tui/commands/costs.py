@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SHOWN = 0  # the exit code
 
 _BY = ("model", "backend", "key", "agent", "session", "api", "day", "hour")
+_WHOSE = {"fleet": "fleet", "node": "this node"}
 _NOBODY = {
     "model": "(none)",
     "backend": "(no backend)",
@@ -47,7 +48,8 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         help="cost of a month's or day's requests",
         description="What a month's or a day's requests cost, from the ledger; with --url from "
         "a running Nexus, which is asked by itself where there is no ledger here: the plain twin "
-        "of the Costs tab. Months, days and hours are UTC's.",
+        "of the Costs tab. With [storage] url_env they are those of all that share PostgreSQL, "
+        "else those of this node. Months, days and hours are UTC's.",
         epilog="COST is what the usage that backends reported comes to; ESTIMATED, what Nexus "
         "counted itself where none was reported; UNPRICED, how many requests have no known price; "
         "SAVED, an estimate of what local answers would have cost in the cloud. "
@@ -101,7 +103,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show the costs; gives the exit code."""
 
     def act(config: Config) -> int:
-        read = _reader(config, options)
+        read = _told(_reader(config, options))
         is_plain = not (options.json or options.csv)
         show_blocks(options, lambda: _lines(read(), options), is_plain=is_plain)
         return SHOWN
@@ -116,6 +118,20 @@ def _lines(costs: CostLines, options: argparse.Namespace) -> list[str]:
         indent = 2 if options.watch is None else None
         return [json_text(lines_as_json(costs), indent=indent)]
     return (_as_csv if options.csv else _as_table)(costs)
+
+
+def _told(read: Callable[[], CostLines]) -> Callable[[], CostLines]:
+    """`read`, that says where costs of a fleet are those of one node only, once for each reason."""
+    said: list[str] = []
+
+    def reading() -> CostLines:
+        costs = read()
+        if costs.problem is not None and costs.problem not in said:
+            said.append(costs.problem)
+            say(f"costs: of this node only: {costs.problem}")
+        return costs
+
+    return reading
 
 
 # Where they come from -----------------------------------------------------------------------------
@@ -160,11 +176,45 @@ def _period(options: argparse.Namespace) -> Period:
 
 
 def _read(config: Config, options: argparse.Namespace) -> CostLines:
-    """The costs as the ledger has them now.
+    """The costs as the ledger has them now: of the fleet where PostgreSQL answers.
 
     Raises:
         NotFoundError: there is no ledger, or it can't be read.
     """
+    if config.storage.url is None:
+        return _read_file(config, options)
+    from msgspec.structs import replace
+
+    from nexus_core.database.connection import DatabaseError
+
+    try:
+        return _read_database(config, options)
+    except DatabaseError as error:
+        why = str(error)
+    try:
+        return replace(_read_file(config, options), problem=why)
+    except NotFoundError as error:
+        raise NotFoundError(f"{why}; {error}") from error
+
+
+def _read_database(config: Config, options: argparse.Namespace) -> CostLines:
+    """Raises: DatabaseError."""
+    from nexus_core.database.connection import Database
+    from nexus_core.money.cost_lines import CostLines, Scope
+    from nexus_core.money.ledger_queries import By, costs
+    from nexus_core.money.shared.shared_ledger import read_database
+
+    period, by = _period(options), By(options.by)
+    database = Database(config.storage, is_reader=True)
+    try:
+        with read_database(database) as ledger:
+            return CostLines(by, period, tuple(costs(ledger, by, period)), Scope.FLEET)
+    finally:
+        database.close()
+
+
+def _read_file(config: Config, options: argparse.Namespace) -> CostLines:
+    """Raises: NotFoundError."""
     from nexus_core.money.cost_lines import CostLines
     from nexus_core.money.ledger import HINT, NO_HOME, ledger_path
     from nexus_core.money.ledger_queries import By, NoLedgerError, costs, read_ledger
@@ -219,6 +269,7 @@ def _as_csv(costs: CostLines) -> list[str]:
 
 
 def _as_table(costs: CostLines) -> list[str]:
+    from nexus_core.money.cost_lines import Scope
     from nexus_tui.text.escape import escaped
 
     if not costs.lines:
@@ -228,7 +279,8 @@ def _as_table(costs: CostLines) -> list[str]:
             "UNPRICED", "SAVED")  # fmt: skip
     nobody = _NOBODY.get(by, "(none)")
     rows = [(escaped(line.name or nobody), *_shown(line)) for line in costs.lines]
-    rows.append((f"total {costs.period}", *_shown(costs.total)))
+    of = "" if costs.scope is Scope.NODE and costs.problem is None else f", {_WHOSE[costs.scope]}"
+    rows.append((f"total {costs.period}{of}", *_shown(costs.total)))
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     return [_aligned(row, widths) for row in (head, *rows)]
 

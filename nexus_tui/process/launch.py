@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nexus_core.gateway import Gateway
     from nexus_core.observe.log_ring import LogRing
     from nexus_core.upstream.base import UpstreamEngine
+    from nexus_core.worker import WorkerPlace
     from nexus_tui.process.screen import Screen
     from nexus_tui.process.serving import ServerTask
     from nexus_tui.sources.base import EventSource
@@ -87,8 +88,8 @@ async def _supervise(
 
     signals.take_over()
     async with _fleet(launch, config) as config:
-        ready, url = asyncio.Event(), _url(listener)
-        server = ServerTask(config, listener, signals.stop, partial(_gateway, launch, ring))
+        ready, url = asyncio.Event(), url_of(listener)
+        server = ServerTask(config, listener, signals.stop, partial(make_gateway, launch, ring))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(ready), name="server")
             screen = Screen()
@@ -110,7 +111,9 @@ async def _supervise(
                 report(launch, ring, logging.INFO, f"draining {in_flight} …; ctrl+c to stop now")
 
 
-def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
+def make_gateway(
+    launch: Launch, ring: LogRing, config: Config, *, worker: WorkerPlace | None = None
+) -> Gateway:
     """Create the gateway, with its config file, and with discovery if nothing is configured."""
     from nexus_core.gateway import Gateway, GatewayOptions
 
@@ -136,6 +139,7 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
         logs=ring,
         discover=discover if launch.is_zero_config(config) else None,
         files=None if launch.is_demo else files,  # its backends are in no file
+        worker=worker,
     )
     gateway = Gateway(config, options=options)
     gateway.captures.switch(launch.is_demo)  # whose bodies are made up
@@ -277,7 +281,7 @@ def _headless(launch: Launch, ring: LogRing) -> Launch:
     return replace(launch, is_headless=True)
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
     """URL of the server on this machine."""
     host, port = listener.getsockname()[:2]
     return f"http://{address(host, port)}"

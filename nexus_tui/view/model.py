@@ -109,15 +109,17 @@ class ViewModel:
             return
         if not self.paused:
             self._sorted = self._narrowed = None
+        count_rate, watched = self.rate.add, self.zones if self.zones.cuts else None
         for row in changed:
             if row.seq > self.newest_seq:
                 self._append(row)
                 if row.refused is None:
-                    self.rate.add(row.at)
+                    count_rate(row.at)
             elif self._ring and self._ring[0].seq <= row.seq:
                 self._index(row)
             if row.ended_at is not None:
-                self.zones.count(row)
+                if watched is not None:
+                    watched.count(row)
                 self.all_sessions.ended(row)
         self._dirty.update(GROUPS)
 
@@ -336,7 +338,8 @@ class ViewModel:
             self.mark_with(*self._to_mark)
         if len(self._ring) > self._capacity:
             self._drop(self._ring.popleft())
-        self._index(row)
+        if self._matches is not None:
+            self._index(row)
 
     def _drop(self, row: RequestRecord) -> None:
         self.all_sessions.went(row)

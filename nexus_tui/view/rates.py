@@ -15,7 +15,8 @@ class RateSeries:
     def add(self, at: float, count: int = 1) -> None:
         """Count requests; those from before the window are left out."""
         second = int(at)
-        self._advance(second)
+        if second != self._second:
+            self._advance(second)
         if second > self._second - BUCKETS:
             self._counts[second % BUCKETS] += count
 

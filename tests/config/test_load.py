@@ -50,7 +50,8 @@ def test_a_named_file_that_is_missing_is_a_problem(
 ONE_PROBLEM = [
     ("[server]\nprot = 1", '2: server.prot: unknown key; did you mean "port"?'),
     ("[bugdet]\nx = 1", '1: bugdet: unknown key; did you mean "budget"?'),
-    ("[storage]\nzzz = 1", "2: storage.zzz: unknown key; allowed here: path, retention_days"),
+    ("[storage]\nzzz = 1",
+     "2: storage.zzz: unknown key; allowed here: path, retention_days, url_env"),
     ("warnings = []", "1: warnings: unknown key; allowed here: server, auth, health_check, "
      "routing, queue, budget, limits, storage, fleet, tui, backends, pricing"),
     ("[server]\nport = 70000", "2: server.port: 70000 is not between 0 and 65535"),
@@ -95,7 +96,7 @@ ONE_PROBLEM = [
     ('[pricing.openai]\n"gpt 4" = { input_per_1k = -1, output_per_1k = 1 }',
      '2: pricing.openai."gpt 4".input_per_1k: -1 is not 0 or more'),
     ('[server]\n"a\\u001b\\nb" = 1', "2: server.\"a\\x1b\\nb\": unknown key; allowed here: host, "
-     "port, request_timeout_seconds, connect_timeout_seconds, first_byte_timeout_seconds, "
+     "port, workers, request_timeout_seconds, connect_timeout_seconds, first_byte_timeout_seconds, "
      "idle_timeout_seconds, ping_seconds, max_connections, max_body_bytes, max_response_bytes, "
      "drain_seconds, shutdown_grace_seconds, upstream"),
 ]  # fmt: skip

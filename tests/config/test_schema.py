@@ -291,6 +291,7 @@ def test_the_schema_says_which_keys_need_a_restart() -> None:
     assert at_start(ServerConfig) == (
         "host",
         "port",
+        "workers",
         "max_connections",
         "drain_seconds",
         "shutdown_grace_seconds",

@@ -42,6 +42,10 @@ class NexusProcess:
         self._process: Process | None = None
 
     @property
+    def directory(self) -> Path:
+        return self._directory
+
+    @property
     def stderr(self) -> str:
         return self._stderr.read_text(errors="replace")
 

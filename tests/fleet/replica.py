@@ -42,6 +42,11 @@ def backend(name: str, url: str, zone: str = "restricted", model: str = "m") -> 
     return BACKEND.format(name=name, url=url, zone=zone, model=model, type="vllm")
 
 
+def chat(model: str = "m", text: str = "hi") -> dict[str, Any]:
+    """The body of a chat request."""
+    return {"model": model, "messages": [{"role": "user", "content": text}]}
+
+
 class Replica:
     """A Nexus process; `start` may be called again after its end."""
 
@@ -111,6 +116,10 @@ class Replica:
         self.begin()
         return await self.ready()
 
+    def client(self) -> httpx.AsyncClient:
+        """A client for many requests."""
+        return httpx.AsyncClient(base_url=self.url, timeout=30)
+
     async def get(self, path: str) -> Any:
         """The JSON of a GET."""
         async with httpx.AsyncClient(timeout=10) as http:
@@ -122,7 +131,7 @@ class Replica:
 
     async def ask(self, model: str = "m", **headers: str) -> httpx.Response:
         """A chat request; an underscore in a header's name is a hyphen."""
-        body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+        body = chat(model)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.post("/v1/chat/completions", body, **named)
 

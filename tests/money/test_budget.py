@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from nexus_core.config.schema import BudgetConfig
 from nexus_core.money.budget import Budget, BudgetChange, Reservation
 from nexus_core.money.ledger_queries import spent_by_client
+from nexus_core.money.ledger_reader import SQLITE, LedgerReader
 from nexus_core.money.ledger_schema import insert, migrate
 from nexus_core.money.months import Month
 from nexus_core.types import NANO, BudgetStatus
@@ -319,12 +320,12 @@ class Accounts(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         month = Month.of(self.at)
-        self.budget = Budget.rebuilt(self.config, month, spent_by_client(self.ledger, month))
+        self.budget = Budget.rebuilt(self.config, month, spent_by_client(read(self.ledger), month))
 
     @invariant()
     def the_sums_are_the_ledgers(self) -> None:
         self.budget.status(None, self.at)
-        in_ledger = spent_by_client(self.ledger, Month.of(self.at))
+        in_ledger = spent_by_client(read(self.ledger), Month.of(self.at))
 
         assert self.budget.spent_nano_usd == sum(in_ledger.values())
         for name, account in self.budget._clients.items():
@@ -338,6 +339,10 @@ class Accounts(RuleBasedStateMachine):
         assert self.budget.reserved_nano_usd == reserved(None, "laptop", "phone")
         for name, account in self.budget._clients.items():
             assert account.reserved == reserved(name)
+
+
+def read(ledger: sqlite3.Connection) -> LedgerReader:
+    return LedgerReader(ledger, SQLITE)
 
 
 TestAccounts = Accounts.TestCase
@@ -355,7 +360,7 @@ def test_a_restart_finds_the_month_in_the_ledger(tmp_path: Path) -> None:
         ]:
             entry = row(client=client, at=at, cost_nano_usd=cost)
             insert(ledger, [entry])
-        spent = spent_by_client(ledger, NOVEMBER)
+        spent = spent_by_client(read(ledger), NOVEMBER)
 
     assert spent == {"laptop": 2 * NANO, "phone": NANO}
     assert Budget.rebuilt(BudgetConfig(), NOVEMBER, spent).spent_nano_usd == 3 * NANO

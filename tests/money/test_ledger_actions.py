@@ -12,6 +12,7 @@ import pytest
 from nexus_core.money import ledger as ledger_module
 from nexus_core.money.ledger import HINT, Ledger
 from nexus_core.money.ledger_queries import last_actions
+from nexus_core.money.ledger_reader import SQLITE, LedgerReader
 from nexus_core.money.ledger_schema import ActionRow
 from tests.money.ledger_rows import AT, PLAIN, stored
 from tests.money.test_ledger import DAY, opened
@@ -30,7 +31,7 @@ def test_what_operators_did_is_kept_beside_the_requests(tmp_path: Path) -> None:
 
     assert stored(path) == ["req-1"]
     with closing(sqlite3.connect(path)) as connection:
-        first, second = last_actions(connection, 5)
+        first, second = last_actions(LedgerReader(connection, SQLITE), 5)
     assert (first.by.name, first.by.via, first.action) == ("r\\ud800t", "screen", "zone_cut")
     assert second == first
 
@@ -39,7 +40,7 @@ def last(path: Path) -> int:
     """How many things that operators did are in the file."""
     with closing(sqlite3.connect(path)) as connection:
         try:
-            return len(last_actions(connection, 5))
+            return len(last_actions(LedgerReader(connection, SQLITE), 5))
         except sqlite3.OperationalError:  # not made yet
             return 0
 

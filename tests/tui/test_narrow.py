@@ -6,6 +6,8 @@ import pytest
 
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
+from nexus_tui.text.numbers import clock
+from nexus_tui.widgets.records.zone_requests import SHOWN, ZoneRequests
 from nexus_tui.widgets.zone_board import ZoneBoard
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import press, screen_text
@@ -106,3 +108,35 @@ async def test_the_selected_backend_is_shown_below_the_table_where_there_is_room
     assert "Last failures" in tall
     assert "── vllm-a ──" in moved or "── local-llama ──" not in moved
     assert "Last failures" not in low
+
+
+async def test_the_zones_show_the_requests_of_the_one_under_the_cursor() -> None:
+    stage = make_stage()
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 48)) as pilot:
+        of_open = await press(pilot, "4")
+        of_restricted = await press(pilot, "k")
+        needed = app.query_one(ZoneRequests).needed
+
+    rows = [row for row in app.view.rows if row.zone is PrivacyZone.RESTRICTED]
+    assert "Requests of the open zone" in of_open
+    assert "Requests of the restricted zone" in of_restricted
+    assert rows
+    assert needed == 3 + min(SHOWN, len(rows))
+    newest = max(rows, key=lambda row: (row.is_live, row.seq))
+    first = of_restricted.split("Requests of the restricted zone")[1].splitlines()[2]
+    assert clock(newest.at) in first
+
+
+async def test_requests_that_a_cut_ends_stand_above_those_that_are_over() -> None:
+    stage = make_stage()
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 48)) as pilot:
+        text = await press(pilot, "4")
+
+    running = sum(row.is_live and row.zone is PrivacyZone.OPEN for row in app.view.rows)
+    told = text.split("Requests of the open zone")[1]
+    assert f"{running} running, which a cut ends" in told
+    assert "live" in told.splitlines()[2] or "…" in told.splitlines()[2]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nexus_core.control.commands import Command, Outcome, ReloadConfig, SaveConfig
 from nexus_core.errors import ConfigError, ConfigProblem, InvalidRequestError
+from nexus_core.money.report import Outbox
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import Story, fixed_now, publish
 from tests.tui.screen import press, screen_text, still
-from tests.tui.staged import Stage, make_logs, make_stage
+from tests.tui.staged import COSTS, Stage, make_logs, make_stage
 from tests.waiting import until
 
 
@@ -85,6 +87,28 @@ async def test_what_the_source_has_to_say_is_on_every_tab() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         for tab in "123456":
             assert "the server is Nexus 0.9, this is 0.3 [/]" in await press(pilot, tab)
+
+
+@pytest.mark.parametrize(
+    ("waited", "rows", "told"),
+    [(59, 1204, None), (61, 1204, "1,204 rows wait"), (61, 1, "1 row waits")],
+)
+async def test_rows_that_wait_long_for_postgresql_are_on_every_tab(
+    waited: int, rows: int, told: str | None
+) -> None:
+    stage = make_stage()
+    outbox = Outbox(rows=rows, oldest=NOW - waited, is_fleet=False, problem="refused [/]")
+    stage.source.costs = stage.gateway.costs = replace(COSTS, outbox=outbox)
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, "4")
+        costs = await press(pilot, "5")
+
+    line = f"LEDGER: {told} for PostgreSQL since 14:01:30: refused [/]"
+    assert (line in shown) == (told is not None)
+    assert ("LEDGER:" in shown) == (told is not None)
+    assert "of this node only: refused [/]" in costs
 
 
 async def test_a_server_that_died_is_announced_and_started_again() -> None:

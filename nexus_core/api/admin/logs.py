@@ -28,18 +28,26 @@ def create_router(gateway: Gateway) -> APIRouter:
         `last` is the id to resume after. `skipped` counts missing lines after `after`: too many
         for one answer, or no longer kept. An id of another run is ignored.
         """
-        ring = gateway.logs
-        begin = _begin(ring, after)
-        found = ring.after(begin or 0)
-        shown = _newest(found, limit)
-        last = found[-1][0] if found else begin or 0
-        return {
-            "lines": [_line(ring, number, line) for number, line in shown],
-            "last": numbered(ring.run, last),
-            "skipped": 0 if begin is None else last - begin - len(shown),
-        }
+        return read_logs(gateway.logs, limit, after)
 
     return router
+
+
+def read_logs(ring: LogRing, limit: int, after: str | None) -> dict[str, Any]:
+    """What GET /nexus/logs answers from these lines.
+
+    Raises:
+        InvalidRequestError: `after` is no id of a line.
+    """
+    begin = _begin(ring, after)
+    found = ring.after(begin or 0)
+    shown = _newest(found, limit)
+    last = found[-1][0] if found else begin or 0
+    return {
+        "lines": [_line(ring, number, line) for number, line in shown],
+        "last": numbered(ring.run, last),
+        "skipped": 0 if begin is None else last - begin - len(shown),
+    }
 
 
 def _begin(ring: LogRing, after: str | None) -> int | None:

@@ -23,6 +23,7 @@ from nexus_core.api.asgi.messages import Application
 from nexus_core.api.listen.no_room import NoRoom, turn_away
 from nexus_core.api.listen.trouble import Trouble
 from nexus_core.upstream.transport_errors import is_readable
+from nexus_core.worker import TURN_SECONDS, Share
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Connections(ServerState):
         # Since when, on the loop's clock; in that order.
         self.idle: dict[CountedProtocol, float] = {}  # nothing is asked, and nothing comes
         self.in_head: dict[CountedProtocol, float] = {}  # a request has begun to come
+        self.share: Share | None = None  # with siblings on the same port
         self._common: list[tuple[bytes, bytes]] = []
         self._common_lines = b""
 
@@ -151,6 +153,8 @@ class CountedProtocol(HttpToolsProtocol):
         """It makes room for another one."""
         self._forget()
         super().connection_lost(exc)
+        if self.server_state.share is not None:
+            self.server_state.share.note(len(self.server_state.connections))
 
     def _forget(self) -> None:
         self.server_state.idle.pop(self, None)
@@ -236,7 +240,11 @@ class Acceptor:
         if self._is_crowded():
             self._accept_in_crowd()
             return
-        for _ in range(_ACCEPTED_AT_ONCE):
+        share, here = self._state.share, len(self._state.connections) + self._coming
+        if share is not None and not share.has_turn(here):
+            self._pause(TURN_SECONDS)
+            return
+        for _ in range(_ACCEPTED_AT_ONCE if share is None else 1):
             if (connection := self._next()) is None:
                 return
             self._take(connection)

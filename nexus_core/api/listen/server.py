@@ -12,11 +12,17 @@ from typing import Any
 import uvicorn
 
 from nexus_core.api.app import FrontDoor
-from nexus_core.api.asgi.messages import LINGER_SECONDS, RECEIPT_TIMEOUT_SECONDS, RECEIVE_BY
+from nexus_core.api.asgi.messages import (
+    LINGER_SECONDS,
+    RECEIPT_TIMEOUT_SECONDS,
+    RECEIVE_BY,
+    Application,
+)
 from nexus_core.api.listen.connections import IDLE_SECONDS, Acceptor, Connections, CountedProtocol
 from nexus_core.api.listen.http1 import Http1Protocol
 from nexus_core.api.listen.inference import InferenceProtocol
 from nexus_core.gateway import Gateway
+from nexus_core.worker import Share
 
 log = logging.getLogger(__name__)
 
@@ -57,29 +63,21 @@ async def serve(
     *,
     stop: asyncio.Event,
     ready: asyncio.Event | None = None,
+    share: Share | None = None,
 ) -> None:
     """Serve until `stop` is set, then drain running requests within the grace time.
 
     Before that requests are taken for `drain_seconds` more, while /health answers 503.
-    Takes over the listener and closes it. `ready` is set once requests are answered.
+    Takes over the listener and closes it. `ready` is set once requests are answered. `share` is
+    of the connections, where other processes take some from the same listener.
     """
     grace = gateway.config.server.shutdown_grace_seconds
     if gateway.shared is not None and listener.family != socket.AF_UNIX:
         gateway.shared.listens_at(*listener.getsockname()[:2])
-    config = uvicorn.Config(
-        FrontDoor(gateway),
-        http=BoundedHttpProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=int(grace) + _LAST_WORDS_SECONDS,
-    )
+    config = http_config(FrontDoor(gateway), grace)
     async with asyncio.TaskGroup() as tasks:
-        server = _Server(config, tasks, gateway.config.server.max_connections)
+        server = Server(config, tasks, gateway.config.server.max_connections)
+        server.server_state.share = share
         tasks.create_task(server.serve(sockets=[listener]), name="http-server")
         await server.listening.wait()
         if ready is not None:
@@ -97,6 +95,22 @@ async def serve(
             await server.ended.wait()
 
 
+def http_config(app: Application, grace_seconds: float) -> uvicorn.Config:
+    """uvicorn's settings, for an application of ours."""
+    return uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=int(grace_seconds) + _LAST_WORDS_SECONDS,
+    )
+
+
 async def _drain(gateway: Gateway, grace_seconds: float) -> None:
     try:
         async with asyncio.timeout(grace_seconds):
@@ -108,7 +122,7 @@ async def _drain(gateway: Gateway, grace_seconds: float) -> None:
     gateway.forwarder.end_all()
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Signals belong to the command; whoever waits is told when it listens and when it ended."""
 
     def __init__(
@@ -142,6 +156,8 @@ class _Server(uvicorn.Server):
         self.should_exit = True
         for listening in getattr(self, "servers", ()):
             listening.close()
+        if self.server_state.share is not None:
+            self.server_state.share.leave()
         for connection in tuple(self.server_state.connections):
             connection.shutdown()
 
@@ -150,6 +166,8 @@ class _Server(uvicorn.Server):
         await self.lifespan.startup()
         acceptors = [self._acceptor(listener) for listener in sockets or ()]
         self.servers = acceptors  # type: ignore[assignment]
+        if self.server_state.share is not None:
+            self.server_state.share.note(0)
         for acceptor in acceptors:
             acceptor.start()
         self.started = True

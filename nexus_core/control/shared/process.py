@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from nexus_core import __version__
 from nexus_core.config.schema import Config
+from nexus_core.control.actions import is_echo
 from nexus_core.control.commands import ClearCooldown, Command, Outcome
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.shared.switching import actor_of, command_of, switch_of
@@ -101,7 +102,7 @@ class Shared:
     async def spread(self, command: Command, by: Actor, outcome: Outcome) -> Outcome:
         """Tell the other replicas of a command that was carried out here; gives what came of it."""
         switch = switch_of(command, by, self._live.now())
-        if switch is None:
+        if switch is None or is_echo.get():
             return outcome
         if isinstance(command, ClearCooldown):
             self.rests.forget(command.backend)
@@ -130,7 +131,7 @@ class Shared:
         if isinstance(command, ClearCooldown):
             self.rests.forget(command.backend)
         # One process of a replica keeps it on record, and none that which it did itself.
-        is_kept = switch.replica != self.replica and not self.worker
+        is_kept = switch.replica != self.replica and self.worker in (None, 1)
         try:
             where = switch.replica if is_news else None
             self._operator().follow(command, actor_of(switch.by), where, is_kept=is_kept)

@@ -73,7 +73,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     from nexus_core.errors import ConfigError
 
     path = find_config(options.config, environ, Path())
-    overrides = Overrides(options.host, options.port)
+    overrides = Overrides(options.host, options.port, options.workers)
     try:
         config = load_config(path, environ, overrides)
     except ConfigError:

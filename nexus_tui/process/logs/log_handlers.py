@@ -70,9 +70,12 @@ class StderrHandler(LineHandler):
     waits for whoever should read it.
     """
 
-    def __init__(self, stream: TextIO, log_format: str) -> None:
+    def __init__(self, stream: TextIO, log_format: str, worker: int | None = None) -> None:
+        """`worker` is the number of this process among several, which each line names."""
         super().__init__()
-        self.setFormatter(JsonFormatter() if log_format == "json" else PrettyFormatter())
+        is_json = log_format == "json"
+        self.setFormatter(JsonFormatter(worker) if is_json else PrettyFormatter(worker))
+        self._worker = worker
         self._outlet = Outlet(stream)
         self._dropped = 0  # lines that nobody read in time
         self._is_json = log_format == "json"
@@ -90,10 +93,11 @@ class StderrHandler(LineHandler):
     def take(self, line: RequestLine) -> None:
         """Write the line soon, or a warning at once."""
         if self._is_json:
-            self._lines.append(line.as_json())
+            self._lines.append(_with_worker(line.as_json(), self._worker))
         else:
             level = "INFO   " if line.level == logging.INFO else "WARNING"
-            self._lines.append(f"{_clock(int(line.at))} {level} {line.logger}: {line.text}")
+            logger = f"{_named(self._worker)}{line.logger}"
+            self._lines.append(f"{_clock(int(line.at))} {level} {logger}: {line.text}")
         if line.level == logging.INFO:
             self._flush_soon()
         else:
@@ -154,10 +158,23 @@ def _dropped(count: int) -> logging.LogRecord:
 class PrettyFormatter(logging.Formatter):
     """Log formatter for people: one line per record, control characters escaped."""
 
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._worker = _named(worker)
+
     def format(self, record: logging.LogRecord) -> str:
-        """`14:02:31 WARNING nexus_core.fleet.health: text`."""
-        clock = _clock(int(record.created))
-        return f"{clock} {record.levelname:<7} {escaped(record.name)}: {_text(record)}"
+        """`14:02:31 WARNING nexus_core.fleet.health: text`; of a worker with `worker 2 ` before."""
+        clock, name = _clock(int(record.created)), escaped(record.name)
+        return f"{clock} {record.levelname:<7} {self._worker}{name}: {_text(record)}"
+
+
+def _named(worker: int | None) -> str:
+    return "" if worker is None else f"worker {worker} "
+
+
+def _with_worker(line: str, worker: int | None) -> str:
+    """A line of JSON, with the worker's number at its end."""
+    return line if worker is None else f'{line[:-1]}, "worker": {worker}}}'
 
 
 @lru_cache(maxsize=2)
@@ -168,6 +185,10 @@ def _clock(second: int) -> str:
 
 class JsonFormatter(logging.Formatter):
     """Log formatter for programs: one JSON object per line, in ASCII."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         """Keys: time, level, logger, message, the record's fields, exception if there is one."""
@@ -181,12 +202,12 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields).replace("\x7f", "\\u007f")
+        return _with_worker(json.dumps(fields).replace("\x7f", "\\u007f"), self._worker)
 
 
-def log_to_stderr(level: str, log_format: str, ring: LogRing) -> None:
-    """Log to stderr (headless), and to the ring for the API."""
-    _use([StderrHandler(sys.stderr, log_format), RingHandler(ring)], level)
+def log_to_stderr(level: str, log_format: str, ring: LogRing, worker: int | None = None) -> None:
+    """Log to stderr (headless), and to the ring for the API; as one of several workers."""
+    _use([StderrHandler(sys.stderr, log_format, worker), RingHandler(ring)], level)
 
 
 def log_to_memory(level: str, ring: LogRing, prefix: str = "") -> None:

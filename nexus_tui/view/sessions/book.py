@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from nexus_core.observe.origin.origin import Origin
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import CountMethod
 
@@ -110,6 +111,9 @@ class SessionBook:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._sessions: OrderedDict[SessionKey, Tally] = OrderedDict()
+        # Of the last request that came, whose session is the newest: most are of the same.
+        self._last_origin: Origin | None = None
+        self._last: Tally | None = None
 
     @classmethod
     def of(cls, rows: Iterable[RequestRecord]) -> SessionBook:
@@ -135,8 +139,21 @@ class SessionBook:
         """A request came; a call that was refused before it was routed belongs to no session."""
         if row.refused is not None:
             return
-        origin, sessions = row.origin, self._sessions
-        key = (origin.agent, origin.session)
+        origin = row.origin
+        one = self._last if origin is self._last_origin else None
+        if one is None:
+            one = self._last = self._newest((origin.agent, origin.session))
+            self._last_origin = origin
+        one.came(row)
+        if (name := origin.subagent) is not None:
+            sub = one.subagents.get(name)
+            if sub is None and len(one.subagents) < _MOST_SUBAGENTS:
+                sub = one.subagents[name] = Tally(*one.key, name)
+            if sub is not None:
+                sub.came(row)
+
+    def _newest(self, key: SessionKey) -> Tally:
+        sessions = self._sessions
         one = sessions.get(key)
         if one is None:
             one = sessions[key] = Tally(*key)
@@ -144,18 +161,17 @@ class SessionBook:
                 sessions.popitem(last=False)
         else:
             sessions.move_to_end(key)
-        one.came(row)
-        if (name := origin.subagent) is not None:
-            sub = one.subagents.get(name)
-            if sub is None and len(one.subagents) < _MOST_SUBAGENTS:
-                sub = one.subagents[name] = Tally(*key, name)
-            if sub is not None:
-                sub.came(row)
+        return one
+
+    def _of(self, origin: Origin) -> Tally | None:
+        if origin is self._last_origin:
+            return self._last
+        return self._sessions.get((origin.agent, origin.session))
 
     def ended(self, row: RequestRecord) -> None:
         """A request that came before is over."""
         origin = row.origin
-        one = self._sessions.get((origin.agent, origin.session))
+        one = self._of(origin)
         if one is None or row.refused is not None:
             return
         one.ended(row)
@@ -165,7 +181,7 @@ class SessionBook:
     def went(self, row: RequestRecord) -> None:
         """A request, the oldest of all, is listed no more."""
         origin = row.origin
-        one = self._sessions.get((origin.agent, origin.session))
+        one = self._of(origin)
         if one is None or row.refused is not None:
             return
         one.went(row)
@@ -175,3 +191,4 @@ class SessionBook:
     def clear(self) -> None:
         """Forget all of them."""
         self._sessions.clear()
+        self._last = self._last_origin = None

@@ -160,3 +160,39 @@ def test_a_session_that_was_forgotten_while_a_request_ran_has_no_fewer_than_none
 
     (one,) = book.sessions
     assert (one.requests, one.running) == (1, 0)
+
+
+def test_sessions_that_take_turns_are_kept_apart() -> None:
+    book = SessionBook()
+    rows = [asked(origin) for origin in (MAIN, OTHER, MAIN, SUB, OTHER, OTHER, MAIN)]
+
+    for row in rows:
+        book.came(row)
+        book.ended(end(row))
+    for row in rows[:3]:
+        book.went(row)
+
+    found = {one.session: (one.requests, one.running, len(one.rows)) for one in book.sessions}
+    assert found == {"3f2a": (4, 0, 2), "0199": (3, 0, 2)}
+
+
+def test_a_session_that_was_forgotten_begins_anew_with_its_next_request() -> None:
+    book = SessionBook(capacity=1)
+    first = asked(MAIN)
+    book.came(first)
+
+    book.came(asked(OTHER))
+    book.ended(end(first))
+    book.came(asked(MAIN))
+
+    assert [(one.session, one.requests) for one in book.sessions] == [("3f2a", 1)]
+
+
+def test_after_a_clear_the_same_session_begins_anew() -> None:
+    book = SessionBook()
+    book.came(asked(MAIN))
+
+    book.clear()
+    book.came(asked(MAIN))
+
+    assert [one.requests for one in book.sessions] == [1]

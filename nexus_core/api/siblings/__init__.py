@@ -1,0 +1,1 @@
+"""Requests about all workers of one port: passed on to the supervisor, and asked by it."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: its connection, its tables and their versions. Imported where one is configured."""

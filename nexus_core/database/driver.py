@@ -1,0 +1,107 @@
+"""psycopg, the client of PostgreSQL: connecting, hanging up, and its errors in words of ours.
+
+The only room that imports it; `connection` does so when it connects.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg.adapt import Buffer, Loader
+from psycopg.conninfo import conninfo_to_dict
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Error = psycopg.Error
+# Of a value or a row: it would fail again, and another row would not.
+ROW_ERRORS = (psycopg.DataError, psycopg.IntegrityError)
+
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+_USUAL = {
+    "application_name": "nexus",
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+
+
+class _Number(Loader):
+    """The sum of integers, a numeric to PostgreSQL, as an integer; an average as a float."""
+
+    def load(self, data: Buffer) -> int | float:
+        text = bytes(data)
+        return float(text) if b"." in text else int(text)
+
+
+def connect(url: str) -> Connection:
+    """Connect; each statement is a transaction of its own unless one is begun.
+
+    Raises:
+        psycopg.Error: it can't be; `told` words it.
+    """
+    told = {key: value for key, value in conninfo_to_dict(url).items() if value is not None}
+    # Nothing is prepared on the server: behind a pooler the next statement may go to another one.
+    connection = psycopg.connect(
+        **{**_USUAL, **told},  # type: ignore[arg-type]
+        autocommit=True,
+        prepare_threshold=None,
+    )
+    connection.adapters.register_loader("numeric", _Number)
+    return connection
+
+
+def told(error: BaseException, url: str) -> str:
+    """An error in one line, for people: never a password."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = (lines or [type(error).__name__])[0].removeprefix("connection failed: ")
+    for secret in _secrets(url):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _secrets(url: str) -> set[str]:
+    secrets = {url}
+    with suppress(ValueError):
+        written = urlsplit(url).password
+        secrets |= {written or "", unquote(written or "")}
+    with suppress(psycopg.Error):
+        secrets.add(str(conninfo_to_dict(url).get("password") or ""))
+    return {secret for secret in secrets if secret}
+
+
+def hang_up(connection: Connection) -> None:
+    """Break the connection, from any thread: who waits for its answer gets an error."""
+    with suppress(OSError, psycopg.Error):
+        other = socket.socket(fileno=os.dup(connection.fileno()))
+        try:
+            other.shutdown(socket.SHUT_RDWR)
+        finally:
+            other.close()
+
+
+@contextmanager
+def within(connection: Connection, seconds: float) -> Generator[None]:
+    """Hang up if the block takes longer: a server that is cut off never answers."""
+    lock, is_over = threading.Lock(), False
+
+    def end() -> None:
+        with lock:
+            if not is_over:
+                hang_up(connection)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            is_over = True
+        timer.cancel()

@@ -1,0 +1,1 @@
+"""What several workers of one port say together; asked by their supervisor."""

