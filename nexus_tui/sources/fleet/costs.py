@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import zip_longest
 
-from nexus_core.money.cost_lines import CostLines
+from nexus_core.money.cost_lines import CostLines, Scope
 from nexus_core.money.ledger_queries import CostLine
 from nexus_core.money.months import Month
 from nexus_core.money.report import CostReport, CostRow
@@ -28,15 +28,16 @@ _COUNTS = (
 
 
 def sum_reports(told: Sequence[tuple[str, CostReport]]) -> CostReport:
-    """The reports of replicas with a ledger each, by their names; one at least.
+    """The reports of replicas by their names, one at least: each is of its ledger, or of all.
 
     What is spent of the month is what their rows come to, or what one of them knows of the whole
     fleet where that is more: replicas that are gone have spent, too.
     """
     reports = [report for _, report in told]
+    whole = next((one for one in reports if one.outbox is not None and one.outbox.is_fleet), None)
+    if whole is not None or len(reports) == 1:
+        return whole or reports[0]  # PostgreSQL has them all
     newest = max(reports, key=lambda one: one.at)
-    if len(reports) == 1:
-        return newest
     recorded = _sum(
         [(row.actual or Decimal(0)) + (row.estimated or Decimal(0)) for row in report.by_model]
         for report in reports
@@ -63,17 +64,19 @@ def sum_reports(told: Sequence[tuple[str, CostReport]]) -> CostReport:
         by_backend=_rows(row for one in reports for row in one.by_backend),
         by_key=_rows(row for one in reports for row in one.by_key),
         problem="; ".join(problems) or None,
+        outbox=None,
     )
 
 
 def sum_lines(told: Sequence[CostLines]) -> CostLines:
-    """Lines of the same period and grouping; one at least. A group is one line, the dearest first.
+    """Lines of the same period and grouping, one at least. A group is one line, the dearest first.
 
     Periods that are groups (days, hours) stay in their order.
     """
     first = told[0]
-    if len(told) == 1:
-        return first
+    whole = next((one for one in told if one.scope is Scope.FLEET), None)
+    if whole is not None or len(told) == 1:
+        return whole or first
     found: dict[str | None, CostLine] = {}
     for line in (line for one in told for line in one.lines):
         known = found.get(line.name)
