@@ -31,7 +31,8 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
 def _read(asked: Asked) -> Any:
     """The state, with the costs where they are known; of a fleet that of all replicas."""
     state, here = asked.told("/nexus/state")
-    fleet = Replicas(asked, here)
+    with understood():
+        fleet = Replicas(asked, here or state.get("fleet", {}).get("replica"))
     if fleet.is_fleet:
         return _of_fleet(asked, state, fleet)
     with understood():

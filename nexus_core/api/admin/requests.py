@@ -85,7 +85,8 @@ def create_router(gateway: Gateway) -> APIRouter:
             rows.append(json.dumps(_values(one, LISTED) | here))
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
-        listed = f'{{"run":"{gateway.event_log.run}","requests":[{",".join(rows)}]}}'
+        head = json.dumps({"run": gateway.event_log.run, **here})
+        listed = f'{head[:-1]},"requests":[{",".join(rows)}]}}'
         return Response(listed, media_type="application/json")
 
     @router.get("/{request_id}")

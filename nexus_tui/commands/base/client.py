@@ -70,7 +70,11 @@ def get_told(
         httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client,
     ):
         answer = client.get(path, params=dict(query), headers=headers)
-    return content_of(answer, config), answer.headers.get("x-nexus-replica")
+    content = content_of(answer, config)
+    here = answer.headers.get("x-nexus-replica")
+    if here is None and is_object(content) and isinstance(told := content.get("replica"), str):
+        here = told
+    return content, here
 
 
 def seconds_to_answer(config: Config) -> float:
