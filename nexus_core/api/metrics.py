@@ -36,6 +36,7 @@ from nexus_core.observe.stats import Stats
 from nexus_core.types import NANO, HealthStatus, Operation, RouteReason
 
 if TYPE_CHECKING:
+    from nexus_core.control.shared.process import Shared
     from nexus_core.money.shared.shared_ledger import SharedLedger
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -97,6 +98,8 @@ class GatewayCollector(Collector):
         if self._gateway.cost_tracker.is_read:  # before, no money is known: absent, never 0
             yield from _costs(stats, snapshots)
         yield from _states(snapshots)
+        if self._gateway.shared is not None:
+            yield from _fleet(self._gateway.shared)
 
 
 def _outbox(shared: SharedLedger, at: float) -> Iterator[Metric]:
@@ -310,6 +313,30 @@ def _states(snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:
         for status in HealthStatus:
             health.add_metric((*name, status.value), snapshot.health is status)
     yield from (info, in_flight, limit, enabled, health)
+
+
+def _fleet(shared: Shared) -> Iterator[Metric]:
+    link = shared.link
+    yield GaugeMetricFamily(
+        "nexus_fleet_alone",
+        "1 while there is no word from the store that replicas share, else 0.",
+        link.alone_since is not None,
+    )
+    yield GaugeMetricFamily(
+        "nexus_fleet_beat_seconds",
+        "How long the store took for the newest answered beat.",
+        link.beat_seconds,
+    )
+    yield GaugeMetricFamily(
+        "nexus_fleet_processes", "Live processes of the fleet, as of the last beat.", link.live
+    )
+    for name, help_text, value in (
+        ("beats", "Answered beats.", link.beats),
+        ("calls", "Calls to the store, beats included.", link.calls),
+        ("failed_calls", "Calls to the store without an answer in time.", link.failed_calls),
+        ("outages", "Times that there was no word from the store for a lease.", link.outages),
+    ):
+        yield CounterMetricFamily(f"nexus_fleet_{name}", help_text, value)
 
 
 def _operation_values(operation: OperationKey) -> tuple[str, ...]:

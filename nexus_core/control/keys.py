@@ -15,7 +15,13 @@ from nexus_core.keys.changes import Issued
 from nexus_core.keys.held import HeldKey
 from nexus_core.keys.key import StoredKey
 from nexus_core.keys.live import LiveKeys
-from nexus_core.keys.told import Use, as_json, environment_as_json, use_as_json
+from nexus_core.keys.told import (
+    Use,
+    as_json,
+    environment_as_json,
+    unlimited_as_json,
+    use_as_json,
+)
 from nexus_core.money.budget import Budget
 from nexus_core.types import Actor, JsonObject
 
@@ -51,12 +57,18 @@ class KeyControl:
             "keys": [self._used(held, at, use) for held in table.keys],
             "environment": [
                 environment_as_json(
-                    name, budget.limit_usd(name), use(name), budget.account(name, at)
+                    name, budget.limit_usd(name), self._used_of_environment(name, at, use(name))
                 )
                 for name in self._environment()
             ],
             "problem": table.problem,
         }
+
+    def _used_of_environment(self, name: str, at: float, use: Use) -> JsonObject:
+        spent, limited = self._budget().account(name, at), self._keys.limited.get(name)
+        if limited is None:
+            return unlimited_as_json(use, spent)
+        return use_as_json(limited.meter, limited.clock(), spent, use.last)
 
     async def shown(self, name: str) -> JsonObject:
         """One of the created ones.

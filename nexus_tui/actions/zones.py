@@ -7,7 +7,7 @@ from nexus_core.routing.switch_impact import lost
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.screens.dialog import Choose, confirm
-from nexus_tui.screens.reach import ReachDialog
+from nexus_tui.screens.fleet.reach import ReachDialog
 from nexus_tui.screens.zones import ZonesTab
 
 

@@ -87,7 +87,12 @@ async def _look(config: Config) -> list[Finding]:
     finally:
         await gateway.engine.close()
     results = {name: probe.result() for name, probe in probes.items()}
-    return list(check_config(config, results, gateway.registry.snapshots()))
+    findings = list(check_config(config, results, gateway.registry.snapshots()))
+    if config.fleet is not None:
+        from nexus_core.control.shared.checked import check_store
+
+        findings.append(await check_store(config.fleet))
+    return findings
 
 
 def _address(config: Config) -> Finding:

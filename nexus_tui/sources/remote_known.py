@@ -13,8 +13,8 @@ from nexus_core.observe.stats import Stats
 from nexus_core.observe.windows.counted import Counted
 from nexus_core.observe.windows.window import Window
 from nexus_core.types import PrivacyZone, QueueState
+from nexus_tui.sources.fleet.replica import Roll
 from nexus_tui.sources.remote_state import RemoteState
-from nexus_tui.sources.replica import Roll
 
 
 class RemoteKnown:

@@ -23,7 +23,7 @@ from nexus_core.observe.windows.counted import (
 from nexus_core.observe.windows.window import Window
 from nexus_core.types import BackendState, PrivacyZone, QueueState
 from nexus_tui.sources.base import EventSource, Status
-from nexus_tui.sources.replica import Roll
+from nexus_tui.sources.fleet.replica import Roll
 from nexus_tui.view.model import ViewModel
 
 _Counts = tuple[int | bool | None, ...]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from nexus_core import __version__
-from nexus_tui.sources.replica import Replica, Roll
+from nexus_tui.sources.fleet.replica import Replica, Roll
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock
 

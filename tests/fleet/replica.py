@@ -148,6 +148,13 @@ class Replica:
             self._process.wait(START_SECONDS)
             self._process = None
 
+    def ended(self) -> int:
+        """Its exit status, where it ends by itself."""
+        assert self._process is not None
+        status = self._process.wait(START_SECONDS)
+        self._process = None
+        return status
+
     def stop(self) -> int:
         """As by SIGTERM; its exit status."""
         assert self._process is not None

@@ -11,10 +11,10 @@ from nexus_core.control.commands import Command, Outcome, SwitchZone
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_core.types import Actor, Via
 from nexus_tui.sources.fleet.part import Part
+from nexus_tui.sources.fleet.replica import Replica, Roll
 from nexus_tui.sources.fleet.source import FleetSource
 from nexus_tui.sources.local import LocalSource
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.replica import Replica, Roll
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import STORIES, publish
 from tests.tui.staged import Stage, make_stage

@@ -64,6 +64,7 @@ def _told_by(description: str, **schema: object) -> Json:
 
 RESPONSE_HEADERS: dict[str, Json] = {
     "X-Nexus-Request-Id": _told_by("Request id, the same in headers, logs, events and ledger."),
+    "X-Nexus-Replica": _told_by("Name of the replica; only in a fleet."),
     "X-Nexus-Backend": _told_by("Name of the backend."),
     "X-Nexus-Backend-Type": _told_by("Location of the backend.", enum=["local", "cloud"]),
     "X-Nexus-Route-Reason": _told_by(

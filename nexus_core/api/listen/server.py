@@ -74,7 +74,8 @@ async def serve(
     grace = gateway.config.server.shutdown_grace_seconds
     if gateway.shared is not None and listener.family != socket.AF_UNIX:
         gateway.shared.listens_at(*listener.getsockname()[:2])
-    config = http_config(FrontDoor(gateway), grace)
+    replica = None if gateway.shared is None else gateway.shared.replica
+    config = http_config(FrontDoor(gateway), grace, replica)
     async with asyncio.TaskGroup() as tasks:
         server = Server(config, tasks, gateway.config.server.max_connections)
         server.server_state.share = share
@@ -95,10 +96,13 @@ async def serve(
             await server.ended.wait()
 
 
-def http_config(app: Application, grace_seconds: float) -> uvicorn.Config:
-    """uvicorn's settings, for an application of ours."""
+def http_config(
+    app: Application, grace_seconds: float, replica: str | None = None
+) -> uvicorn.Config:
+    """uvicorn's settings, for an application of ours; every answer names the replica."""
     return uvicorn.Config(
         app,
+        headers=[] if replica is None else [("x-nexus-replica", replica)],
         http=BoundedHttpProtocol,
         ws="none",
         lifespan="off",

@@ -12,7 +12,13 @@ from msgspec.structs import replace
 from nexus_core import __version__
 from nexus_core.config.schema import Config
 from nexus_core.control.actions import is_echo
-from nexus_core.control.commands import ClearCooldown, Command, Outcome
+from nexus_core.control.commands import (
+    ClearCooldown,
+    Command,
+    Outcome,
+    ProbeBackend,
+    SwitchBackend,
+)
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.shared.switching import actor_of, command_of, switch_of
 from nexus_core.errors import NexusError
@@ -101,11 +107,12 @@ class Shared:
 
     async def spread(self, command: Command, by: Actor, outcome: Outcome) -> Outcome:
         """Tell the other replicas of a command that was carried out here; gives what came of it."""
+        if isinstance(command, ProbeBackend) and outcome.effect is not None:
+            command = ClearCooldown(backend=command.backend)  # that is what it did
         switch = switch_of(command, by, self._live.now())
         if switch is None or is_echo.get():
             return outcome
-        if isinstance(command, ClearCooldown):
-            self.rests.forget(command.backend)
+        self._forget_rests(command)
         number = self.switches.tell(replace(switch, replica=self.replica))
         others = self._other_replicas()
         if await self.switches.told(number, _TELL_SECONDS):
@@ -128,8 +135,7 @@ class Shared:
         command = command_of(switch)
         if command is None:
             return
-        if isinstance(command, ClearCooldown):
-            self.rests.forget(command.backend)
+        self._forget_rests(command)
         # One process of a replica keeps it on record, and none that which it did itself.
         is_kept = switch.replica != self.replica and self.worker in (None, 1)
         try:
@@ -137,6 +143,10 @@ class Shared:
             self._operator().follow(command, actor_of(switch.by), where, is_kept=is_kept)
         except NexusError as error:
             log.warning("not switched as on %s: %s", switch.replica, error.message)
+
+    def _forget_rests(self, command: Command) -> None:
+        if isinstance(command, ClearCooldown | SwitchBackend):
+            self.rests.forget(command.backend)
 
     def _rest(self, name: str, model: str | None, seconds: float, why: str) -> None:
         self._live.registry.cooldowns.rest(name, model, seconds, why, is_asked_here=False)

@@ -46,6 +46,7 @@ class Facts(msgspec.Struct, frozen=True):
     run_id: str
     version: str
     eviction: str | None  # its maxmemory-policy; None where it may not be asked
+    is_valkey: bool = False  # else it is a Redis, or says so
 
 
 class Wire:
@@ -204,7 +205,8 @@ async def _facts(wire: Wire) -> Facts:
     except StoreUnavailableError:
         memory = {}
     version = told.get("valkey_version") or told.get("redis_version", "")
-    return Facts(told.get("run_id", ""), version, memory.get("maxmemory_policy"))
+    policy, is_valkey = memory.get("maxmemory_policy"), "valkey_version" in told
+    return Facts(told.get("run_id", ""), version, policy, is_valkey)
 
 
 def _lines(info: str) -> dict[str, str]:

@@ -38,7 +38,7 @@ class Replicas:
         if not self.is_fleet:
             return {"": self._first}
         from nexus_core.observe.event_json import UnreadableError
-        from nexus_tui.sources.replica import read_roll
+        from nexus_tui.sources.fleet.replica import read_roll
 
         try:
             roll = read_roll(self._first.get("/nexus/replicas"))

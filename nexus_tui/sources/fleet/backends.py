@@ -12,7 +12,7 @@ from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.types import BackendState
 from nexus_tui.sources.fleet.numbers import Kept, same
-from nexus_tui.sources.replica import named
+from nexus_tui.sources.fleet.replica import named
 
 # The worst first. What is switched off is so only where all say so.
 _ORDER = (

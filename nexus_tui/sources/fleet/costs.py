@@ -11,7 +11,7 @@ from nexus_core.money.cost_lines import CostLines, Scope
 from nexus_core.money.ledger_queries import CostLine
 from nexus_core.money.months import Month
 from nexus_core.money.report import CostReport, CostRow
-from nexus_tui.sources.replica import named
+from nexus_tui.sources.fleet.replica import named
 
 _MAX_ROWS = 200
 _HOUR = 3600

@@ -20,8 +20,8 @@ from nexus_tui.sources.base import LAST_ACTIONS, DiscoverySource, EventSource, S
 from nexus_tui.sources.fleet.backends import FleetBackends
 from nexus_tui.sources.fleet.numbers import FleetNumbers
 from nexus_tui.sources.fleet.part import Part
+from nexus_tui.sources.fleet.replica import Replica, Roll
 from nexus_tui.sources.fleet.requests import FleetRequests
-from nexus_tui.sources.replica import Replica, Roll
 
 _SWITCHED_ON = ", on "  # before the name of the replica where a switch was thrown
 

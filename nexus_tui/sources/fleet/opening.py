@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from nexus_core.observe.log_ring import LogRing
 from nexus_tui.sources.base import EventSource
+from nexus_tui.sources.fleet.replica import PartOf, Replica, Roll
 from nexus_tui.sources.fleet.source import FleetSource
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.replica import PartOf, Replica, Roll
 
 
 def fleet_of(

@@ -16,7 +16,7 @@ from nexus_core.control.commands import (
 )
 from nexus_core.errors import ConfigError, NexusError
 from nexus_tui.sources.base import EventSource
-from nexus_tui.sources.replica import Replica, named
+from nexus_tui.sources.fleet.replica import Replica, named
 
 # What each replica has of its own, so that all of them are asked. The others are either carried on
 # by the fleet's switches or of one replica by nature.

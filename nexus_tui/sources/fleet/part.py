@@ -11,7 +11,7 @@ from nexus_core.observe.windows.window import MOVING, Window
 from nexus_core.types import PrivacyZone
 from nexus_tui.sources.base import EventSource
 from nexus_tui.sources.fleet.numbers import Past
-from nexus_tui.sources.replica import Replica
+from nexus_tui.sources.fleet.replica import Replica
 
 
 class Part:

@@ -18,13 +18,15 @@ from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Explanation, Question
 from nexus_tui.sources.base import EventSource
+from nexus_tui.sources.client_keys import KeyAnswer, KeyChange, KeyList
 from nexus_tui.sources.fleet.costs import only_of, sum_lines, sum_reports
+from nexus_tui.sources.fleet.keys import sum_keys
 from nexus_tui.sources.fleet.known import FleetKnown
 from nexus_tui.sources.fleet.orders import ask_all, is_for, is_for_all
 from nexus_tui.sources.fleet.part import Part
+from nexus_tui.sources.fleet.replica import PartOf, Replica, Roll
 from nexus_tui.sources.remote import RemoteSource
 from nexus_tui.sources.remote_http import LinkLostError, RemoteError
-from nexus_tui.sources.replica import PartOf, Replica, Roll
 
 ROLL_SECONDS = 1.0  # between two looks at who is there
 _WATCHED_SECONDS = 0.25  # the same while somebody watches a switch reach them
@@ -277,6 +279,17 @@ class FleetSource(FleetKnown):
         record = self.requests.get(request_id)
         part = None if record is None else self.parts.get(record.replica or "")
         return None if part is None or part.past is not None else part.source
+
+    async def client_keys(self) -> KeyList:
+        sources = [part.source for part in self.live_parts() if part.source is not None]
+        if not sources:
+            return await self._first().client_keys()
+        return sum_keys(await asyncio.gather(*(one.client_keys() for one in sources)))
+
+    async def change_key(self, change: KeyChange) -> KeyAnswer:
+        if self.is_read_only:
+            raise PermissionDeniedError("read-only dashboard: changes are disabled")
+        return await self._first().change_key(change)
 
     # --- costs ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import pytest
 
 from nexus_core.config.schema import AuthConfig, Config
 from nexus_core.gateway import Gateway
-from nexus_tui.sources.replica import read_roll
+from nexus_tui.sources.fleet.replica import read_roll
 from tests.running import served
 from tests.state.links import member, told_fleet
 from tests.waiting import until
@@ -34,13 +34,16 @@ async def two_replicas(key: bytes = b"admin-1") -> AsyncIterator[Two]:
     first, second = (
         Gateway(Config(auth=AuthConfig(admin_key=admin))) for admin in (b"admin-1", key)
     )
-    async with served(first) as url, served(second) as other:
-        async with httpx.AsyncClient(base_url=url, headers=KEY) as client:
-            for one in (url, other):  # builds the routes, which no two can at once
-                await client.get(f"{one}/nexus/state")
-            members = (member("box-1", url), member("box-2", other))
-            first.shared, second.shared = (told_fleet(one, *members) for one in ("box-1", "box-2"))
-            yield Two(first, second, client)
+    async with (
+        served(first) as url,
+        served(second) as other,
+        httpx.AsyncClient(base_url=url, headers=KEY) as client,
+    ):
+        for one in (url, other):  # builds the routes, which no two can at once
+            await client.get(f"{one}/nexus/state")
+        members = (member("box-1", url), member("box-2", other))
+        first.shared, second.shared = (told_fleet(one, *members) for one in ("box-1", "box-2"))
+        yield Two(first, second, client)
 
 
 async def test_the_fleet_is_told_as_this_replica_knows_it() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nexus_core import __version__
-from nexus_tui.sources.replica import Replica, Roll
+from nexus_tui.sources.fleet.replica import Replica, Roll
 from nexus_tui.view.replicas import (
     Reach,
     confirmed,

@@ -14,6 +14,7 @@
 --   restore(ctx, said)              in quarantine, before its beat: raise what is kept to the maximum
 --   leave(ctx, process)             the process gives back what it holds
 --   forget(ctx, said) -> answer
+--   is_first                        its beat comes before those of the others
 -- ctx: key(name), now_us, now_ms, process, replica, quarantine, live {PROCESS: true},
 --      members (number of live ones), fresh (this process had not beaten, or was held for dead:
 --      what it says to hold counts for nothing until it is granted again), nudge()
@@ -121,7 +122,11 @@ end
 local function names_in_order()
   local names = {}
   for name in pairs(parts) do names[#names + 1] = name end
-  table.sort(names)
+  table.sort(names, function(one, other)
+    local first, second = parts[one].is_first or false, parts[other].is_first or false
+    if first ~= second then return first end
+    return one < other
+  end)
   return names
 end
 

@@ -33,11 +33,14 @@ local function carry_out(ctx, one)
     key = one.key, value = one.value, version = version, closes = one.closes, opens = one.opens,
     ['end'] = one['end'], by = one.by, replica = ctx.replica, process = ctx.process, at = one.at,
   })
-  if string.sub(one.key, 1, 10) == 'cooldowns:' then ctx.clear_rests(string.sub(one.key, 11)) end
+  local backend = string.match(one.key, '^cooldowns:(.*)$') or string.match(one.key, '^backend:(.*)$')
+  if backend then ctx.clear_rests(backend) end
   return true
 end
 
 parts.switches = {
+  is_first = true, -- what an operator ends is not told to anybody any more
+
   beat = function(ctx, said)
     local done = tonumber(redis.call('HGET', key('switches_told'), ctx.process) or 0)
     local has_changed, first = false, done

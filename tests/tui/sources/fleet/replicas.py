@@ -12,9 +12,9 @@ from msgspec.structs import replace as changed
 
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import NexusEvent, RequestFinished, RequestReceived
+from nexus_tui.sources.fleet.replica import PartOf, Replica, Roll
 from nexus_tui.sources.fleet.source import FleetSource
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.replica import PartOf, Replica, Roll
 from tests.running import served
 from tests.tui.sources.test_remote import make_gateway
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from textual.app import ComposeResult
 
 from nexus_tui.screens.dialog import Choose, Option
-from nexus_tui.sources.replica import Roll
+from nexus_tui.sources.fleet.replica import Roll
 from nexus_tui.text.numbers import fit
 from nexus_tui.view.replicas import Reach, confirmed, has_reached_all, reach_lines
 from nexus_tui.widgets.base.lines import Line, LineWidget

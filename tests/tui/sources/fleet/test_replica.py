@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nexus_core.observe.event_json import UnreadableError
-from nexus_tui.sources.replica import named, read_roll
+from nexus_tui.sources.fleet.replica import named, read_roll
 
 FLEET: dict[str, Any] = {"replica": "box-2", "alone_since": None, "open_zone_lease_seconds": 0.5}
 
