@@ -93,6 +93,19 @@ async def test_without_keys_it_says_how_one_is_made() -> None:
     assert "nexus keys create laptop --rpm 60 --budget 20" in text
 
 
+async def test_it_is_drawn_in_ascii_where_that_is_all_there_is() -> None:
+    stage = make_stage(plays=False)
+    make_keys(stage)
+    app = NexusApp(stage.source, now=fixed_now, draws_ascii=True)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await press(pilot, "7")
+        await until(lambda: app.client_keys.keys is not None)
+        text = await press(pilot)
+
+    assert text.isascii()
+    assert "###. 45/60" in text
+
+
 async def test_enter_shows_its_requests_and_esc_leads_back() -> None:
     async with opened() as shown:
         await shown.press("j", "enter")
