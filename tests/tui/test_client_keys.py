@@ -133,7 +133,7 @@ async def test_space_blocks_a_key_and_lets_it_in_again() -> None:
 async def test_a_key_of_the_environment_is_not_changed_here() -> None:
     async with opened() as shown:
         for key in ("space", "K", "r", "e"):
-            text = await shown.press("G", key)
+            text = await shown.press("g", "j", "j", key)
             assert "ci-runner is a key of the environment" in text
             assert not shown.app.screen.is_modal
 
