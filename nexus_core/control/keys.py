@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from nexus_core.background import in_background
 from nexus_core.control.actions import Actions, Deed
 from nexus_core.control.key_use import KeyUse
-from nexus_core.errors import KeyNotFoundError, NexusError
+from nexus_core.errors import KeyNotFoundError, KeysUnavailableError, NexusError
 from nexus_core.keys import changes
 from nexus_core.keys.asked import read_duration
 from nexus_core.keys.changes import Issued
@@ -84,10 +84,13 @@ class KeyControl:
         deed = Deed("key_created", name, f"created client key {name}")
         taken = self._environment()
         store, _ = self._keys.parts()
-        issued = await self._carry_out(
-            deed, by, lambda: changes.create(store, name, asked, self._now(), taken)
-        )
-        return self._issued(issued)
+
+        def make() -> Issued:
+            if self._keys.refuses_new is not None:
+                raise KeysUnavailableError(self._keys.refuses_new)
+            return changes.create(store, name, asked, self._now(), taken)
+
+        return self._issued(await self._carry_out(deed, by, make))
 
     async def limit(self, name: str, asked: Mapping[str, Any], by: Actor) -> JsonObject:
         """Change a key's limits."""
