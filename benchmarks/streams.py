@@ -1,29 +1,46 @@
-"""What Nexus adds to each chunk of a stream, with 50 streams at once.
+"""What Nexus adds to each event of a stream, with 50 streams at once.
 
-An upstream that writes the time into every chunk, a plain relay of bytes, Nexus and the clients run
-in one process and one loop, so that all clocks are one. Each API of clients goes to a
-backend that speaks it and to one that does not. Each way in turn, round after round;
-"added" is against asking the upstream directly, and the ratio to what the plain relay adds.
-Run: python benchmarks/streams.py [seconds per round]
+Backend, gateway and clients are processes of their own, as a user has them; the gateway has a core
+to itself. The backend writes the time into every event, and one clock serves all processes. The
+streams are steady: one begins as another ends, all through the measurement, and each sends at its
+own moments. Each API of clients goes to a backend that speaks it and to one that does not. Ways
+take turns; of each figure the median of the rounds counts. "Added" is against asking the backend
+without a gateway. The floor (floor.py) is one of the ways: what Nexus adds beyond it is its own,
+and the goal is for that. On a machine that does other work, the rest of a p99 is waiting for a
+core.
+Run: python benchmarks/streams.py [--seconds 3] [--rounds 3] [--only chat,messages to vllm]
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import gc
 import json
-import re
+import os
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from nexus_core.api.listen.server import bind, serve
-from nexus_core.catalog import BackendType
-from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, StorageConfig
-from nexus_core.gateway import Gateway
-from nexus_core.types import PrivacyZone
-from nexus_tui.process.loop import resume_gc
+import uvloop
+
+from benchmarks import floor
+from benchmarks.side_by_side import timed_backend
+from benchmarks.side_by_side.processes import (
+    GATEWAY_CORE,
+    OTHER_CORE,
+    Running,
+    free_port,
+    pin,
+    started,
+)
 
 # Clients' APIs and types of backend: those where bytes pass, and those where they can't.
 PASSED = (
@@ -33,14 +50,13 @@ TRANSLATED = (
     *(("chat", "anthropic"), ("chat", "google"), ("messages", "vllm"), ("responses", "vllm")),
     *(("ollama", "vllm"), ("gemini", "vllm"), ("messages", "google"), ("responses", "anthropic")),
 )
+KINDS = ("vllm", "openai", "anthropic", "google")
 STREAMS = 50
-CHUNKS_PER_SECOND = 50  # of each stream, as a quick model has it
-ROUNDS = 3
+EVENTS_PER_SECOND = 50  # of each stream, as a quick model has it
+STREAM_SECONDS = 2.0
+GOAL_MS = 1.0  # at p99, beyond the floor
+DIRECT, FLOOR = "direct", "floor"
 
-_TIME = re.compile(rb"t=([0-9.]+)!")
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-Event = Callable[[str], bytes]
 MESSAGES = [{"role": "user", "content": "hi"}]
 # Of each API that clients speak: its path and the body of a stream, of a model.
 REQUESTS: dict[str, Callable[[str], tuple[str, dict[str, object]]]] = {
@@ -62,207 +78,212 @@ REQUESTS: dict[str, Callable[[str], tuple[str, dict[str, object]]]] = {
         {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
     ),
 }
+_CONFIG = """
+[health_check]
+enabled = false
+[storage]
+path = "ledger.db"
+{backends}
+"""
+_BACKEND = """
+[[backends]]
+name = "{kind}"
+type = "{kind}"
+url = "{url}"
+zone = "open"
+api_key_env = "BENCH_API_KEY"
+models = {{ "{kind}" = "m" }}
+"""
 
 
-def openai_event(text: str) -> bytes:
-    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
-    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-    return b"data: " + json.dumps(chunk | {"choices": [choice]}).encode() + b"\n\n"
+class Way(NamedTuple):
+    """Where a stream is asked for, and as what."""
+
+    port: int
+    api: str
+    model: str
+
+    def request(self) -> bytes:
+        target, fields = REQUESTS[self.api](self.model)
+        body = json.dumps(fields).encode()
+        head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-none\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
 
 
-def anthropic_event(text: str) -> bytes:
-    delta = {"type": "text_delta", "text": text}
-    return named_event("content_block_delta", index=0, delta=delta)
+class Client(asyncio.Protocol):
+    """A connection that asks for one stream after the other, and notes how old events arrive."""
 
+    def __init__(self, request: bytes, note: Callable[[float], None]) -> None:
+        self._request = request
+        self._note = note  # milliseconds
+        self._held = b""
+        self._newest = 0.0
+        self._transport: asyncio.Transport | None = None
+        self.failure = ""
+        self.has_ended_one = asyncio.Event()
 
-def named_event(kind: str, **fields: object) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.write(self._request)
 
-
-def google_event(text: str, **more: object) -> bytes:
-    candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, **more}
-    usage = {"promptTokenCount": 5, "candidatesTokenCount": 5, "totalTokenCount": 10}
-    body = {"candidates": [candidate], "usageMetadata": usage, "responseId": "r"}
-    return b"data: " + json.dumps(body).encode() + b"\r\n\r\n"
-
-
-def responses_event(text: str) -> bytes:
-    place: dict[str, object] = {"item_id": "m", "output_index": 0, "content_index": 0}
-    return named_event("response.output_text.delta", **place, delta=text, logprobs=[])
-
-
-# By the beginning of the path: what opens a stream, one chunk of it, what ends it.
-FORMATS: dict[bytes, tuple[bytes, Event, bytes]] = {
-    b"/v1/chat": (
-        b"",
-        openai_event,
-        b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
-    ),
-    b"/v1/messages": (
-        named_event("message_start", message={"id": "m", "usage": {"input_tokens": 1}})
-        + named_event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
-        anthropic_event,
-        named_event("content_block_stop", index=0)
-        + named_event("message_delta", delta={"stop_reason": "end_turn"}, usage={})
-        + named_event("message_stop"),
-    ),
-    b"/v1/responses": (
-        named_event("response.created", response={"id": "r", "output": []}),
-        responses_event,
-        named_event("response.completed", response={"id": "r", "status": "completed"}),
-    ),
-    b"/v1beta": (b"", google_event, google_event("", finishReason="STOP")),
-}
-
-
-class Upstream:
-    """Streams for so many seconds, in the format of the path that it is asked at."""
-
-    def __init__(self, seconds: float) -> None:
-        self._chunks = int(seconds * CHUNKS_PER_SECOND)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        path = head.split(b" ", 2)[1]
-        length = re.search(rb"content-length: *(\d+)", head.lower())
-        await reader.readexactly(int(length[1]) if length else 0)
-        if head.startswith(b"GET"):
-            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-        else:
-            await self._stream(path, writer)
-        await writer.drain()
-        writer.close()
-
-    async def _stream(self, path: bytes, writer: asyncio.StreamWriter) -> None:
-        begin, event, end = next(f for start, f in FORMATS.items() if path.startswith(start))
-        writer.write(_HEAD + (framed(begin) if begin else b""))
-        due = time.perf_counter()
-        for _ in range(self._chunks):
-            due += 1 / CHUNKS_PER_SECOND
-            await asyncio.sleep(due - time.perf_counter())
-            writer.write(framed(event(f"t={time.perf_counter():.7f}! some words ")))
-        writer.write(framed(end) + b"0\r\n\r\n")
-
-
-def framed(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-async def ask(port: int, api: str, model: str, milliseconds: list[float]) -> None:
-    """One stream; the age of every chunk as it arrives."""
-    target, fields = REQUESTS[api](model)
-    body = json.dumps(fields).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
-    held = await reader.readuntil(b"\r\n\r\n")
-    if not held.startswith(b"HTTP/1.1 200"):
-        raise SystemExit((held + await reader.read()).decode())
-    held, newest = b"", 0.0
-    while data := await reader.read(65536):
-        now, held = time.perf_counter(), held + data
-        end = 0
-        for found in _TIME.finditer(held):
-            if (written := float(found[1])) > newest:  # the end of a response repeats its text
-                newest = written
-                milliseconds.append((now - written) * 1000)
+    def data_received(self, data: bytes) -> None:
+        now = time.monotonic()
+        if data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 200"):
+            self.failure = data.decode(errors="replace")
+        held, end = self._held + data, 0
+        for found in timed_backend.SENT_AT.finditer(held):
             end = found.end()
-        held = held[end:]
-    writer.close()
+            sent = float(found[1])
+            if sent > self._newest:  # the end of a response repeats its text
+                self._newest = sent
+                self._note((now - sent) * 1000)
+        self._held = held[end:]
+        if held.endswith(b"0\r\n\r\n") and self._transport is not None:
+            self._held = b""
+            self.has_ended_one.set()
+            self._transport.write(self._request)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
 
-async def relay(
-    upstream_port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """The least that stands in between: bytes from one socket to another."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = re.search(rb"content-length: *(\d+)", head.lower())
-    body = await reader.readexactly(int(length[1]) if length else 0)
-    there, to_there = await asyncio.open_connection("127.0.0.1", upstream_port)
-    to_there.write(head + body)
-    while data := await there.read(65536):
-        writer.write(data)
-        await writer.drain()
-    to_there.close()
-    writer.close()
+async def measure(way: Way, seconds: float) -> list[float]:
+    """The age of every event, in milliseconds, while all streams run."""
+    ages: list[float] = []
+    notes = [False]
+    loop, clients = asyncio.get_running_loop(), list[Client]()
 
+    def note(milliseconds: float) -> None:
+        if notes[0]:
+            ages.append(milliseconds)
 
-@asynccontextmanager
-async def nexus(upstream_port: int) -> AsyncIterator[int]:
-    """A Nexus in this loop, one backend of each kind; gives its port."""
-    kinds = (BackendType.VLLM, BackendType.OPENAI, BackendType.ANTHROPIC, BackendType.GOOGLE)
-    gateway = Gateway(
-        Config(
-            health_check=HealthCheckConfig(enabled=False),
-            storage=StorageConfig(path=":memory:"),
-            backends=tuple(
-                BackendConfig(
-                    name=kind.value,
-                    url=f"http://127.0.0.1:{upstream_port}",
-                    type=kind,
-                    zone=PrivacyZone.OPEN,
-                    models={kind.value: "m"},
-                    api_key="sk-none",
-                )
-                for kind in kinds
-            ),
-        )
-    )
-    listener = bind("127.0.0.1", 0)
-    stop, ready = asyncio.Event(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(gateway, listener, stop=stop, ready=ready))
-        await ready.wait()
-        yield listener.getsockname()[1]
-        stop.set()
-
-
-async def measure(port: int, api: str, model: str) -> list[float]:
-    milliseconds: list[float] = []
-    async with asyncio.TaskGroup() as tasks:
+    try:
         for _ in range(STREAMS):
-            tasks.create_task(ask(port, api, model, milliseconds))
-            await asyncio.sleep(1 / CHUNKS_PER_SECOND / STREAMS)  # else all tick at once
-    return milliseconds
+            client = Client(way.request(), note)
+            clients.append(client)
+            await loop.create_connection(lambda one=client: one, "127.0.0.1", way.port)  # type: ignore[misc]
+            await asyncio.sleep(STREAM_SECONDS / STREAMS)
+        notes[0] = True
+        await asyncio.sleep(seconds)
+        notes[0] = False
+    finally:
+        for client in clients:
+            client.close()
+    failures = [client.failure for client in clients if client.failure]
+    if failures or not ages:
+        raise SystemExit(f"{way}: {failures[0] if failures else 'no event'}")
+    return ages
 
 
-async def run(seconds: float) -> None:
-    upstream = await asyncio.start_server(Upstream(seconds).serve, "127.0.0.1", 0)
-    port = upstream.sockets[0].getsockname()[1]
-    plain = await asyncio.start_server(lambda r, w: relay(port, r, w), "127.0.0.1", 0)
-    async with upstream, plain, nexus(port) as nexus_port:
-        relay_port = plain.sockets[0].getsockname()[1]
-        ways = {"direct": (port, "chat", "m"), "plain relay": (relay_port, "chat", "m")}
+async def warm_up(ways: Iterable[Way]) -> None:
+    """One stream of each way: what is loaded with a first request is there."""
+    loop = asyncio.get_running_loop()
+    for way in ways:
+        client = Client(way.request(), lambda _: None)
+        await loop.create_connection(lambda one=client: one, "127.0.0.1", way.port)  # type: ignore[misc]
+        async with asyncio.timeout(STREAM_SECONDS + 30):
+            await client.has_ended_one.wait()
+        client.close()
+
+
+@dataclass(slots=True)
+class Ages:
+    """What the rounds of one way brought: milliseconds."""
+
+    p50: list[float]
+    p99: list[float]
+    events: int = 0
+
+    def take(self, ages: list[float]) -> None:
+        cuts = statistics.quantiles(ages, n=100)
+        self.p50.append(cuts[49])
+        self.p99.append(cuts[98])
+        self.events += len(ages)
+
+    def added(self, to: Ages) -> tuple[float, float]:
+        """At p50 and p99, against another way in the same rounds."""
+        p50, p99 = (
+            statistics.median(mine - its for mine, its in zip(one, other, strict=True))
+            for one, other in ((self.p50, to.p50), (self.p99, to.p99))
+        )
+        return p50, p99
+
+
+async def run(ways: dict[str, Way], seconds: float, rounds: int) -> dict[str, Ages]:
+    found: defaultdict[str, Ages] = defaultdict(lambda: Ages([], []))
+    await warm_up(ways.values())
+    for _ in range(rounds):
+        for name, way in ways.items():
+            found[name].take(await measure(way, seconds))
+    return found
+
+
+def report(found: dict[str, Ages]) -> None:
+    direct = found[DIRECT]
+    for name, ages in found.items():
+        p50, p99 = statistics.median(ages.p50), statistics.median(ages.p99)
+        line = f"{name:22} {ages.events:6} events   p50 {p50:6.3f} ms   p99 {p99:6.3f} ms"
+        if name != DIRECT:
+            added = ages.added(direct)
+            line += f"   added p50 {added[0]:6.3f} ms   p99 {added[1]:6.3f} ms"
+            if name != FLOOR:
+                over = ages.added(found[FLOOR])
+                verdict = "met" if over[1] < GOAL_MS else "MISSED"
+                line += f"   beyond the floor {over[0]:+6.3f} and {over[1]:+6.3f} ms   {verdict}"
+        print(line, flush=True)
+
+
+def nexus_command(url: str, folder: Path, port: int) -> list[str]:
+    backends = "".join(_BACKEND.format(kind=kind, url=url) for kind in KINDS)
+    config = folder / "nexus.toml"
+    config.write_text(_CONFIG.format(backends=backends))
+    nexus = [sys.executable, "-m", "nexus_tui.cli", "--no-ui", "--log-level", "info"]
+    return [*nexus, "--config", str(config), "--port", str(port)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each way in each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="some of the ways, with commas")
+    asked = parser.parse_args()
+    pin(os.getpid(), OTHER_CORE)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        pace = [str(EVENTS_PER_SECOND), str(STREAM_SECONDS)]
+        backend = stack.enter_context(
+            started(
+                [sys.executable, timed_backend.__file__, *pace], folder / "backend.log", OTHER_CORE
+            )
+        )
+        assert backend.stdout is not None
+        upstream_port = int(backend.stdout.readline())
+        url = f"http://127.0.0.1:{upstream_port}"
+        ports = {FLOOR: free_port(), "nexus": free_port()}
+        commands = {
+            FLOOR: [sys.executable, floor.__file__, str(ports[FLOOR]), url],
+            "nexus": nexus_command(url, folder, ports["nexus"]),
+        }
+        for name, command in commands.items():
+            key = {"BENCH_API_KEY": "sk-none-0123456789"}
+            child = started(command, folder / f"{name}.log", GATEWAY_CORE, key)
+            gateway = Running(name, ports[name], stack.enter_context(child))
+            gateway.wait_for_health()
+            gateway.rest()
+        ways = {
+            DIRECT: Way(upstream_port, "chat", "m"),
+            FLOOR: Way(ports[FLOOR], "chat", "m"),
+        }
         for api, model in PASSED + TRANSLATED:
             is_translated = (api, model) in TRANSLATED
             name = f"{api} to {model}" if is_translated else f"{api}, passed on"
-            ways[name] = (nexus_port, api, model)
-        ages: dict[str, list[float]] = {name: [] for name in ways}
-        async with asyncio.TaskGroup() as tasks:  # what is loaded with a first request is there
-            for at, api, model in ways.values():
-                tasks.create_task(ask(at, api, model, []))
-        resume_gc()  # as the command does
-        for _ in range(ROUNDS):
-            for name, (at, api, model) in ways.items():
-                ages[name] += await measure(at, api, model)
-    report(ages)
-
-
-def report(ages: dict[str, list[float]]) -> None:
-    quantiles = {name: statistics.quantiles(values, n=100) for name, values in ages.items()}
-    direct, plain = quantiles["direct"], quantiles["plain relay"]
-    for name, cuts in quantiles.items():
-        added = [cuts[at] - direct[at] for at in (49, 98)]
-        line = f"{name:22} {len(ages[name]):6} chunks"
-        line += f"   p50 {cuts[49]:6.3f} ms   p99 {cuts[98]:6.3f} ms"
-        if name != "direct":
-            line += f"   added p50 {added[0]:6.3f} ms   p99 {added[1]:6.3f} ms"
-        if name not in ("direct", "plain relay"):
-            ratio = added[0] / (plain[49] - direct[49])
-            line += f"   {ratio:4.1f} x the plain relay's"
-        print(line)
+            if not asked.only or {name, name.partition(",")[0]} & set(asked.only.split(",")):
+                ways[name] = Way(ports["nexus"], api, model)
+        gc.disable()  # its pauses would be nobody's
+        report(uvloop.run(run(ways, asked.seconds, asked.rounds)))
 
 
 if __name__ == "__main__":
-    asyncio.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else 3.0))
+    main()

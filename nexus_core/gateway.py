@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib import import_module
@@ -108,15 +108,14 @@ class Gateway:
             config,
             now,
             is_read_only=options.is_read_only,
-            is_shared=options.worker is not None,
+            journal=None if options.worker is None else options.worker.journal,
         )
-        self.keys = LiveKeys(
-            None if options.is_read_only else keys_path(config),
+        self.keys = _created_keys(
+            config,
             now,
             time.monotonic_ns if clock is time.monotonic else lambda: int(clock() * 1e9),
             self.cost_tracker.limit_created,
-            environment=[key.name for key in config.auth.api_keys],
-            is_optional=options.is_demo,
+            options,
         )
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
         parts = ProxyParts(
@@ -148,6 +147,7 @@ class Gateway:
 
             number = None if options.worker is None else options.worker.number
             self.shared = Shared(live, self.forwarder, lambda: self.operator, number)
+            self.keys.join(self.shared.link)
 
     @property
     def config(self) -> Config:
@@ -257,6 +257,34 @@ class Gateway:
         if self.queue is None:
             return None
         return QueueState(waiting=len(self.queue), max_size=self.config.queue.max_size)
+
+
+def _created_keys(
+    config: Config,
+    now: Callable[[], float],
+    clock: Callable[[], int],
+    budgets: Callable[[Mapping[str, float | None]], None],
+    options: GatewayOptions,
+) -> LiveKeys:
+    """Created keys: of PostgreSQL where it is set, else of the file beside the ledger."""
+    environment = [key.name for key in config.auth.api_keys]
+    if config.storage.url is not None and not options.is_read_only:
+        from nexus_core.keys.shared import SharedKeys
+
+        return SharedKeys(config.storage, now, clock, budgets, environment)
+    keys = LiveKeys(
+        None if options.is_read_only else keys_path(config),
+        now,
+        clock,
+        budgets,
+        environment=environment,
+        is_optional=options.is_demo,
+    )
+    if config.fleet is not None:
+        from nexus_core.keys.changes import why_no_new_keys
+
+        keys.refuses_new = why_no_new_keys(config)
+    return keys
 
 
 async def _import_for_people() -> None:

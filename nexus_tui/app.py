@@ -39,6 +39,7 @@ from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.base import BaseScreen
 from nexus_tui.screens.costs import CostsTab
 from nexus_tui.screens.dashboard import DashboardTab
+from nexus_tui.screens.keys.tab import KeysTab
 from nexus_tui.screens.logs import LogsTab
 from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.screens.tab import Tab
@@ -50,6 +51,7 @@ from nexus_tui.view.costs.choice import keep_cost_lines
 from nexus_tui.view.costs.poller import keep_costs
 from nexus_tui.view.filter.grammar import term
 from nexus_tui.view.frame import Frames
+from nexus_tui.view.keys.watch import KeyWatch
 from nexus_tui.view.known_names import known_names
 from nexus_tui.view.model import ViewModel
 from nexus_tui.view.notices import Notices
@@ -92,8 +94,9 @@ class NexusApp(App[None], inherit_bindings=False):
         self._look_as(tui, draws_ascii)
         self.source = source
         self.view = view = ViewModel(source.requests, now=now or source.now)
-        view.known_names = known_names(source, view)
+        view.known_names = known_names(source, view, lambda: self.client_keys.names)
         view.window = Window(tui.window)
+        self.client_keys = KeyWatch()
         self.frames = frames = Frames(source, view, now or source.now)
         self.keymap = remapped(tui.keys)
         self.lost: TerminalLostError | None = None
@@ -111,6 +114,7 @@ class NexusApp(App[None], inherit_bindings=False):
             ZonesTab(frames, view),
             CostsTab(frames),
             LogsTab(self._logs, self._notices.kept),
+            KeysTab(frames, self.client_keys),
         )
         self._tabs_by_id = {str(tab.id): tab for tab in self.tabs}
         self.bars = Bars(
@@ -158,6 +162,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self.run_worker(keep_costs(self.source, self.paint_soon), name="costs")
         lines = keep_cost_lines(self.source, self.tabs.costs.table.choice, self.paint_soon)
         self.run_worker(lines, name="cost lines")
+        self.run_worker(self.client_keys.keep(self.source, self.paint_soon), name="keys")
         if self._stop is not None:
             self.run_worker(self._exit_after(self._stop), name="stop")
         if not self.is_headless:
@@ -195,6 +200,7 @@ class NexusApp(App[None], inherit_bindings=False):
         """Open a tab."""
         self._entry.close()
         self.bars.tabs.tab = name
+        self.client_keys.look(is_open=name == "keys")
         for tab_name, tab in self._tabs_by_id.items():
             tab.display = tab_name == name
         self.paint_soon()

@@ -8,14 +8,20 @@ from typing import Any, TypeVar
 from nexus_core.background import in_background
 from nexus_core.control.actions import Actions, Deed
 from nexus_core.control.key_use import KeyUse
-from nexus_core.errors import KeyNotFoundError, NexusError
+from nexus_core.errors import KeyNotFoundError, KeysUnavailableError, NexusError
 from nexus_core.keys import changes
 from nexus_core.keys.asked import read_duration
 from nexus_core.keys.changes import Issued
 from nexus_core.keys.held import HeldKey
 from nexus_core.keys.key import StoredKey
 from nexus_core.keys.live import LiveKeys
-from nexus_core.keys.told import Use, as_json, environment_as_json, use_as_json
+from nexus_core.keys.told import (
+    Use,
+    as_json,
+    environment_as_json,
+    unlimited_as_json,
+    use_as_json,
+)
 from nexus_core.money.budget import Budget
 from nexus_core.types import Actor, JsonObject
 
@@ -51,12 +57,18 @@ class KeyControl:
             "keys": [self._used(held, at, use) for held in table.keys],
             "environment": [
                 environment_as_json(
-                    name, budget.limit_usd(name), use(name), budget.account(name, at)
+                    name, budget.limit_usd(name), self._used_of_environment(name, at, use(name))
                 )
                 for name in self._environment()
             ],
             "problem": table.problem,
         }
+
+    def _used_of_environment(self, name: str, at: float, use: Use) -> JsonObject:
+        spent, limited = self._budget().account(name, at), self._keys.limited.get(name)
+        if limited is None:
+            return unlimited_as_json(use, spent)
+        return use_as_json(limited.meter, limited.clock(), spent, use.last)
 
     async def shown(self, name: str) -> JsonObject:
         """One of the created ones.
@@ -72,10 +84,13 @@ class KeyControl:
         deed = Deed("key_created", name, f"created client key {name}")
         taken = self._environment()
         store, _ = self._keys.parts()
-        issued = await self._carry_out(
-            deed, by, lambda: changes.create(store, name, asked, self._now(), taken)
-        )
-        return self._issued(issued)
+
+        def make() -> Issued:
+            if self._keys.refuses_new is not None:
+                raise KeysUnavailableError(self._keys.refuses_new)
+            return changes.create(store, name, asked, self._now(), taken)
+
+        return self._issued(await self._carry_out(deed, by, make))
 
     async def limit(self, name: str, asked: Mapping[str, Any], by: Actor) -> JsonObject:
         """Change a key's limits."""

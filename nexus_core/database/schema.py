@@ -60,7 +60,8 @@ _WRITTEN: dict[int, tuple[str, ...]] = {
         )
         """,
         "CREATE TABLE nexus.keys_version (version bigint NOT NULL)",
-        "INSERT INTO nexus.keys_version VALUES (0)",
+        # From the clock, so that a database made anew goes on above what was seen of the last one.
+        "INSERT INTO nexus.keys_version VALUES (floor(extract(epoch FROM now()) * 1000))",
     ),
 }
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from nexus_core.config.schema import Config
 from nexus_core.errors import InvalidRequestError, KeyNotFoundError, KeysUnavailableError
 from nexus_core.keys.asked import changed, read_name
 from nexus_core.keys.key import (
@@ -20,9 +21,19 @@ from nexus_core.keys.key import (
     new_id,
     new_secret,
 )
-from nexus_core.keys.store import KeyStore, KeyStoreError, NameTakenError
+from nexus_core.keys.store import KeyStorage, KeyStoreError, NameTakenError
 
+NEEDS_DATABASE = (
+    "replicas keep created keys in PostgreSQL: set [storage] url_env to the name of a variable "
+    "with its URL; keys of the environment work without"
+)
 _TRIES = 5  # of a change while others change the same key
+
+
+def why_no_new_keys(config: Config) -> str | None:
+    """Why replicas have no place in common where a new key would be kept; None where they have."""
+    is_fleet = config.fleet is not None and not config.fleet.is_private
+    return NEEDS_DATABASE if is_fleet and config.storage.url is None else None
 
 
 class Issued(NamedTuple):
@@ -36,7 +47,7 @@ class Issued(NamedTuple):
 
 
 def create(
-    store: KeyStore, name: str, asked: Mapping[str, Any], at: float, taken: Collection[str]
+    store: KeyStorage, name: str, asked: Mapping[str, Any], at: float, taken: Collection[str]
 ) -> Issued:
     """A new key.
 
@@ -64,14 +75,14 @@ def create(
     return Issued(key, secret)
 
 
-def limit(store: KeyStore, name: str, asked: Mapping[str, Any], at: float) -> StoredKey:
+def limit(store: KeyStorage, name: str, asked: Mapping[str, Any], at: float) -> StoredKey:
     """Change limits of a key; those that are not asked for stay."""
     if not asked:
         raise InvalidRequestError("nothing to change: name at least one limit")
     return _change(store, name, lambda key: replace(key, limits=changed(key.limits, asked, at)))
 
 
-def rotate(store: KeyStore, name: str, grace_seconds: float, at: float) -> Issued:
+def rotate(store: KeyStorage, name: str, grace_seconds: float, at: float) -> Issued:
     """Give a key another secret; the one before is taken for so long."""
     secrets: list[str] = []
 
@@ -85,7 +96,7 @@ def rotate(store: KeyStore, name: str, grace_seconds: float, at: float) -> Issue
     return Issued(_change(store, name, renew), secrets[-1])
 
 
-def block(store: KeyStore, name: str, at: float | None) -> StoredKey:
+def block(store: KeyStorage, name: str, at: float | None) -> StoredKey:
     """Let a key open nothing from this moment on; None: let it in again."""
 
     def switch(key: StoredKey) -> StoredKey:
@@ -95,14 +106,14 @@ def block(store: KeyStore, name: str, at: float | None) -> StoredKey:
     return _change(store, name, switch)
 
 
-def revoke(store: KeyStore, name: str, at: float) -> StoredKey:
+def revoke(store: KeyStorage, name: str, at: float) -> StoredKey:
     """Let a key open nothing any more, for good; again changes nothing."""
     return _change(
         store, name, lambda key: key if key.revoked is not None else replace(key, revoked=at)
     )
 
 
-def _change(store: KeyStore, name: str, change: Callable[[StoredKey], StoredKey]) -> StoredKey:
+def _change(store: KeyStorage, name: str, change: Callable[[StoredKey], StoredKey]) -> StoredKey:
     if is_secret(name):
         raise InvalidRequestError(
             "name: this is a key's secret; a key is called by its name, "

@@ -20,8 +20,9 @@ from nexus_core.money.ledger import ledger_path
 if TYPE_CHECKING:
     from nexus_core.keys.held import HeldKey
     from nexus_core.keys.key import StoredKey
-    from nexus_core.keys.store import KeyStore
+    from nexus_core.keys.store import KeyStorage
     from nexus_core.keys.table import KeyTable
+    from nexus_core.state.base import Link
 
 log = logging.getLogger(__name__)
 
@@ -63,18 +64,19 @@ class LiveKeys:
         self.table: KeyTable | None = None
         # Keys of the environment that are limited, by name.
         self.limited: Mapping[str, HeldKey] = {}
+        self.refuses_new: str | None = None  # for people: why none can be made; None: they can
         self._limits = LimitsConfig()
         self._now, self._clock, self._budgets = now, clock, budgets
         self._named = tuple(environment)
         self._environment = frozenset(environment)  # of which nobody was warned
         self._is_optional = is_optional
-        self._parts: tuple[KeyStore, KeyTable] | None = None
+        self._parts: tuple[KeyStorage, KeyTable] | None = None
         self._seen: Signature | None = None
         self._refreshing = asyncio.Lock()
         if path is not None and is_there(path):
             self._seen = signature(path)
             store, _ = self.parts()
-            self._take(_read(store))
+            self._take(read_keys(store))
 
     def limit(self, config: LimitsConfig) -> None:
         """Go by these limits from now on; what is used stays used."""
@@ -92,20 +94,27 @@ class LiveKeys:
         created = () if self.table is None else self.table.keys
         return (*created, *self.limited.values())
 
-    def parts(self) -> tuple[KeyStore, KeyTable]:
+    def parts(self) -> tuple[KeyStorage, KeyTable]:
         """The store and the table; made when first asked for."""
         if self._parts is None:
-            from nexus_core.keys.store import KeyStore
             from nexus_core.keys.table import KeyTable
 
             table = KeyTable(self._now, self._clock, is_optional=self._is_optional)
             table.limit(self._limits)
-            self._parts = KeyStore(self.path), table
+            self._parts = self._storage(), table
         return self._parts
+
+    def _storage(self) -> KeyStorage:
+        from nexus_core.keys.store import KeyStore
+
+        return KeyStore(self.path)
 
     def named(self, name: str) -> HeldKey | None:
         """The created key of this name."""
         return None if self.table is None else self.table.named(name)
+
+    def join(self, link: Link) -> None:
+        """Hear of changes by the beats of a fleet, where there is a place for them in common."""
 
     async def refresh(self) -> None:
         """Go by what the store says now; never fails."""
@@ -113,7 +122,7 @@ class LiveKeys:
             path = self.path
             seen = None if path is None else signature(path)
             store, _ = self.parts()
-            self._take(await in_background(lambda: _read(store)))
+            self._take(await in_background(lambda: read_keys(store)))
             self._seen = seen
 
     async def run(self) -> None:
@@ -159,7 +168,7 @@ class LiveKeys:
             )
 
 
-def _read(store: KeyStore) -> tuple[StoredKey, ...] | str:
+def read_keys(store: KeyStorage) -> tuple[StoredKey, ...] | str:
     """The keys, or why they can't be read."""
     from nexus_core.keys.store import KeyStoreError
 

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nexus_core.keys.file import is_there
 from nexus_core.keys.key import Limits, StoredKey
@@ -27,13 +27,13 @@ CREATE TABLE IF NOT EXISTS keys (
     models TEXT, zone TEXT NOT NULL, tier INTEGER, expires REAL
 ) STRICT
 """
-_COLUMNS = (
+COLUMNS = (
     *("id", "name", "digest", "created", "revoked", "blocked", "old_digest", "old_until"),
     *("budget_usd", "rpm", "tpm", "parallel", "models", "zone", "tier", "expires"),
 )
-_READ = f"SELECT {', '.join(_COLUMNS)} FROM keys ORDER BY created, name"  # noqa: S608
+_READ = f"SELECT {', '.join(COLUMNS)} FROM keys ORDER BY created, name"  # noqa: S608
 _ADD, _REPLACE = (
-    f"{verb} INTO keys ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+    f"{verb} INTO keys ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
     for verb in ("INSERT", "INSERT OR REPLACE")
 )
 
@@ -44,6 +44,38 @@ class KeyStoreError(Exception):
 
 class NameTakenError(Exception):
     """There is, or was, a key of this name."""
+
+
+class KeyStorage(Protocol):
+    """Where created keys are kept. Blocks: call it in a thread."""
+
+    def read(self) -> tuple[StoredKey, ...]:
+        """All keys, the oldest first.
+
+        Raises:
+            KeyStoreError: they can't be read.
+        """
+        ...
+
+    def add(self, key: StoredKey) -> None:
+        """Store a new key.
+
+        Raises:
+            NameTakenError: its name was used before.
+            KeyStoreError: it can't be written.
+        """
+        ...
+
+    def replace(self, before: StoredKey, after: StoredKey) -> bool:
+        """Store a changed key; False where it is not any more as it was before.
+
+        Raises:
+            KeyStoreError: it can't be written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
 
 
 class KeyStore:
@@ -66,7 +98,7 @@ class KeyStore:
         if self.path is not None and not is_there(self.path):
             return ()
         with self._connected() as connection:
-            return tuple(_key_of(row) for row in connection.execute(_READ))
+            return tuple(key_of(row) for row in connection.execute(_READ))
 
     def add(self, key: StoredKey) -> None:
         """Store a new key.
@@ -79,7 +111,7 @@ class KeyStore:
             found = connection.execute("SELECT 1 FROM keys WHERE name = ?", (key.name,))
             if found.fetchone() is not None:
                 raise NameTakenError(key.name)
-            connection.execute(_ADD, _row_of(key))
+            connection.execute(_ADD, row_of(key))
 
     def replace(self, before: StoredKey, after: StoredKey) -> bool:
         """Store a changed key; False where it is not any more as it was before.
@@ -89,9 +121,9 @@ class KeyStore:
         """
         with self._connected() as connection:
             rows = connection.execute(_READ).fetchall()
-            if before not in [_key_of(row) for row in rows]:
+            if before not in [key_of(row) for row in rows]:
                 return False
-            connection.execute(_REPLACE, _row_of(after))
+            connection.execute(_REPLACE, row_of(after))
             return True
 
     @contextlib.contextmanager
@@ -168,7 +200,8 @@ def _version(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _row_of(key: StoredKey) -> tuple[Any, ...]:
+def row_of(key: StoredKey) -> tuple[Any, ...]:
+    """A key as a row, in the order of COLUMNS."""
     limits = key.limits
     return (
         *(
@@ -187,8 +220,9 @@ def _row_of(key: StoredKey) -> tuple[Any, ...]:
     )
 
 
-def _key_of(row: tuple[Any, ...]) -> StoredKey:
-    told = dict(zip(_COLUMNS, row, strict=True))
+def key_of(row: tuple[Any, ...]) -> StoredKey:
+    """The key of a row."""
+    told = dict(zip(COLUMNS, row, strict=True))
     models = told["models"]
     return StoredKey(
         id=told["id"],

@@ -28,8 +28,14 @@ class KeyTable:
         self._clock = clock
         self._by_id: dict[bytes, HeldKey] = {}
         self._bounds = Bounds()
-        self.is_open = True  # no key was ever made: nobody needs one
+        self._was_used = False  # there is a key, or was one
         self.problem: str | None = None  # why the latest state of the store is not known
+        self.is_withdrawn = False  # for too long: no created key opens anything
+
+    @property
+    def is_open(self) -> bool:
+        """Nobody needs a key: none was ever made, as far as can be told."""
+        return not self._was_used and self.problem is None
 
     def replace(self, stored: Iterable[StoredKey]) -> None:
         """Go by these keys from now on."""
@@ -42,8 +48,8 @@ class KeyTable:
                 self._bounds.put_on(meter, key.name, key.limits)
                 held = HeldKey(key, meter, self._clock)
             after[key_id] = held
-        self._by_id, self.problem = after, None
-        self.is_open = self.is_open and not after
+        self._by_id, self.problem, self.is_withdrawn = after, None, False
+        self._was_used = self._was_used or bool(after)
 
     def limit(self, config: LimitsConfig) -> None:
         """Go by these limits as well: of each the strictest holds."""
@@ -53,11 +59,16 @@ class KeyTable:
 
     def fail(self, problem: str) -> None:
         """The store can't be read: what was known holds, and who comes without a key is refused."""
-        self.problem, self.is_open = problem, False
+        self.problem = problem
+
+    def withdraw(self, problem: str) -> None:
+        """Nobody can tell any more which keys hold: none does, until the store can be read."""
+        self.fail(problem)
+        self.is_withdrawn = True
 
     def find(self, presented: bytes) -> HeldKey | None:
         """The key that a secret opens now; None of an unknown, expired or revoked one."""
-        if not presented.startswith(PREFIX):
+        if not presented.startswith(PREFIX) or self.is_withdrawn:
             return None
         held = self._by_id.get(id_in(presented))
         if held is None or not held.stored.is_opened_by(presented, self._now()):

@@ -69,21 +69,20 @@ def use_as_json(
     }
 
 
-def environment_as_json(
-    name: str, budget_usd: float | None, use: Use, spent: tuple[int, int]
-) -> JsonObject:
-    """A key of the environment, and what is used with it; `spent` as of `use_as_json`."""
+def environment_as_json(name: str, budget_usd: float | None, used: JsonObject) -> JsonObject:
+    """A key of the environment, and what is used with it."""
+    return {"name": name, "budget_usd": budget_usd, "used": used}
+
+
+def unlimited_as_json(use: Use, spent: tuple[int, int]) -> JsonObject:
+    """What is used with a key that [limits] does not limit; `spent` as of `use_as_json`."""
     return {
-        "name": name,
-        "budget_usd": budget_usd,
-        "used": {
-            "requests_this_minute": use.requests,
-            "tokens_this_minute": use.tokens,
-            "under_way": use.under_way,
-            "spent_usd": round(spent[0] / NANO, 6),
-            "reserved_usd": round(spent[1] / NANO, 6),
-            "last_used": _moment(use.last),
-        },
+        "requests_this_minute": use.requests,
+        "tokens_this_minute": use.tokens,
+        "under_way": use.under_way,
+        "spent_usd": round(spent[0] / NANO, 6),
+        "reserved_usd": round(spent[1] / NANO, 6),
+        "last_used": _moment(use.last),
     }
 
 

@@ -16,9 +16,10 @@ class RewrittenStream:
 
     def __init__(self, inner: AnswerStream, writer: StreamWriter) -> None:
         self.opening: Opening = inner.opening
+        self.is_ended = False  # the end mark came
+        self.failure: UpstreamError | None = None  # ends the stream behind what was given last
         self._inner = inner
         self._writer = writer
-        self._failure: UpstreamError | None = None
         self._is_closed = False
 
     def begin(self) -> bytes:
@@ -40,13 +41,17 @@ class RewrittenStream:
         return made + self._end() if self._inner.is_complete else made
 
     def _written(self, lines: bytes) -> bytes:
+        inner = self._inner
+        self.is_ended = inner.is_ended
+        if inner.failure is not None:
+            self.failure = inner.failure
         if self._is_closed:
             return b""
         try:
             made = self._writer.write(lines)
-            return made + self._end() if self._inner.is_over else made
+            return made + self._end() if self.is_ended and inner.is_over else made
         except ValueError as error:
-            self._failure = UpstreamProtocolError(f"stream can't be translated: {error}")
+            self.failure = UpstreamProtocolError(f"stream can't be translated: {error}")
             return b""
 
     def _end(self) -> bytes:
@@ -56,11 +61,6 @@ class RewrittenStream:
         return self._writer.end(self._inner.usage)
 
     # What is known of it -----------------------------------------------------------------------
-
-    @property
-    def failure(self) -> UpstreamError | None:
-        """What ends the stream behind the bytes that were given last."""
-        return self._failure or self._inner.failure
 
     @property
     def is_over(self) -> bool:
@@ -91,11 +91,6 @@ class RewrittenStream:
     def report(self) -> ErrorReport | None:
         """The error event that the stream had in its middle."""
         return self._inner.report
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether the end mark came."""
-        return self._inner.is_ended
 
     @property
     def is_complete(self) -> bool:

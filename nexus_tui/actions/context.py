@@ -13,6 +13,7 @@ from nexus_tui.draw.foreground import Terminal
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.costs import CostsTab
 from nexus_tui.screens.dashboard import DashboardTab
+from nexus_tui.screens.keys.tab import KeysTab
 from nexus_tui.screens.logs import LogsTab
 from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.screens.tab import Tab
@@ -36,6 +37,7 @@ class Tabs(NamedTuple):
     zones: ZonesTab
     costs: CostsTab
     logs: LogsTab
+    keys: KeysTab
 
 
 class AppContext(Protocol):

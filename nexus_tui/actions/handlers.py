@@ -9,6 +9,7 @@ from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
 from nexus_tui.actions.costs import CostActions
 from nexus_tui.actions.filtering import FilterActions
+from nexus_tui.actions.keys import KeyActions
 from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.palette import PaletteActions
 from nexus_tui.actions.program import ProgramActions, Server
@@ -73,7 +74,9 @@ def make_handlers(
     backends = BackendActions(app, tabs.backends)
     zones = ZoneActions(app, tabs.zones)
     lists = ListActions(app, tabs, requests.show)
-    rows = RowActions(app, tabs, requests, backends, zones, lists, drill)
+    keys = KeyActions(app, tabs.keys, clip)
+    toggles = {tabs.zones: zones.toggle, tabs.keys: keys.toggle}
+    rows = RowActions(app, tabs, requests, backends, toggles, lists, drill)
     program = ProgramActions(app, tabs, keymap, clip, server, app.exit)
     commands = PaletteActions(app, tabs, keymap, backends, zones, app.look_like, drill.show)
 
@@ -91,6 +94,7 @@ def make_handlers(
         **reading.handlers(),
         **backends.handlers(),
         **zones.handlers(),
+        **keys.handlers(),
         **rows.handlers(),
         **CostActions(app, tabs.costs, clip).handlers(),
         **clip.handlers(),

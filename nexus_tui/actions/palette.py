@@ -26,7 +26,14 @@ from nexus_tui.view.known_names import known_names
 from nexus_tui.widgets.base.sortable import SortableList
 
 # The places of tabs, whose actions the palette offers from everywhere.
-_TAB_PLACES: tuple[Place, ...] = ("requests", "backends", "zones", "costs", "logs")
+_TAB_PLACES: tuple[Place, ...] = (
+    "requests",
+    "backends",
+    "zones",
+    "costs",
+    "logs",
+    "keys",
+)
 _THEMES = {
     "nexus-dark": "dark ground",
     "nexus-light": "light ground",

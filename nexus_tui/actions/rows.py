@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
 from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.requests.drill import DrillActions
 from nexus_tui.actions.requests.opening import RequestActions
-from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.screens.tab import Tab
 
 
@@ -22,19 +21,21 @@ class RowActions:
         tabs: Tabs,
         requests: RequestActions,
         backends: BackendActions,
-        zones: ZoneActions,
+        toggles: Mapping[Tab, Callable[[], Awaitable[None]]],
         lists: ListActions,
         drill: DrillActions,
     ) -> None:
+        """`toggles` switch the row of a tab where that is no backend."""
         self._context = context
         self._tabs = tabs
         self._backends = backends
-        self._zones = zones
+        self._toggles = toggles
         self._opens: dict[Tab, Callable[[], Awaitable[None]]] = {
             tabs.requests: requests.open,
             tabs.backends: backends.open,
             tabs.zones: drill.related,
             tabs.costs: drill.related,
+            tabs.keys: drill.related,
             tabs.logs: lists.open_line,
         }
         self._opens_pane: dict[str, Callable[[], Awaitable[None]]] = {
@@ -47,8 +48,7 @@ class RowActions:
         return {"toggle": self._toggle, "open": self._open}
 
     async def _toggle(self) -> None:
-        is_zone = self._context.tab is self._tabs.zones
-        await (self._zones.toggle() if is_zone else self._backends.toggle())
+        await self._toggles.get(self._context.tab, self._backends.toggle)()
 
     async def _open(self) -> None:
         tab = self._context.tab

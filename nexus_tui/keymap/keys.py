@@ -20,6 +20,7 @@ Place = Literal[
     "zones",
     "costs",
     "logs",
+    "keys",
     "panel",
     "empty",
     "explain",
@@ -60,6 +61,7 @@ KEYS = (
     _key("tab.zones", "4", "zones", "Zones", "everywhere"),
     _key("tab.costs", "5", "costs", "Costs", "everywhere"),
     _key("tab.logs", "6", "logs", "Logs", "everywhere"),
+    _key("tab.keys", "7", "keys", "Client keys", "everywhere"),
     _key("panic", "!", "CUT OPEN ZONE", "Cut the open zone at once; reopening asks", "everywhere"),
     _key("explain", "x", "explain", "Explain the route of a request", "everywhere"),
     _key("filter", "/", "filter", "Filter the list that is shown; search in an open request",
@@ -92,7 +94,8 @@ KEYS = (
     _key("open", "enter", "open", "Open the selected row", "lists"),
     _key("sort", "s", "sort", "Sort the list by a column; again: the other way round", "lists"),
     _key("follow", "f", "follow", "Follow the newest; ends a pause", "lists"),
-    _key("reverse", "S", "reverse", "Reverse the sort order", "requests", "sessions", "costs"),
+    _key("reverse", "S", "reverse", "Reverse the sort order", "requests", "sessions", "costs",
+         "keys"),
     _key("pause", "p", "pause", "Pause the list; counters keep running", "requests", "sessions"),
     _key("errors", "E", "errors", "Show only what got no good answer: 4xx, 5xx, cut; again for all",
          "requests", "sessions"),
@@ -112,8 +115,8 @@ KEYS = (
          "sessions"),
     _key("clear", "c", "clear", "Clear the list; asks first", "requests", "sessions"),
     _key("related", "l", "requests of",
-         "Show the requests of this session, backend, zone or cost line; of a request, ask which",
-         "requests", "sessions", "panel", "backends", "zones", "costs"),
+         "Show the requests of this session, backend, zone, cost or key; of a request, ask which",
+         "requests", "sessions", "panel", "backends", "zones", "costs", "keys"),
     _key("search.next", "n", "next", "Next place of the text that / looks for", "detail"),
     _key("search.previous", "N", "previous", "The place before that", "detail"),
     _key("form", "v", "form", "Show the body as text, as JSON, or raw", "detail"),
@@ -121,7 +124,8 @@ KEYS = (
     _key("previous", "[", "newer", "Newer request", "detail"),
     _key("next", "]", "older", "Older request", "detail"),
     _key("toggle", "space", "on/off",
-         "Switch on or off until restart; running requests finish", "backends", "zones"),
+         "Switch on or off until restart, a key until it is let in; running requests finish",
+         "backends", "zones", "keys"),
     _key("drain", "D", "drain", "Drain: no new requests; running requests finish", "backends"),
     _key("cut", "K", "cut", "Cut: switch off and end running requests; asks first", "backends"),
     _key("probe", "P", "probe", "Probe the backend now", "backends"),
@@ -141,6 +145,13 @@ KEYS = (
     _key("whole_line", "space", "whole line", "Show the whole line; enter shows its request",
          "logs"),
     _key("copy_line", "y", "copy", "Copy the line", "logs"),
+    _key("key.create", "+", "create", "Create a client key with limits; shows its secret once",
+         "keys"),
+    _key("key.limit", "e", "limits", "Change the limits of the key", "keys"),
+    _key("key.rotate", "r", "rotate", "Give the key another secret, shown once; asks how long the "
+         "old one is taken", "keys"),
+    _key("key.revoke", "K", "revoke", "Revoke the key for good; asks first", "keys"),
+    _key("copy_keys", "y", "copy", "Copy the keys as CSV, without secrets", "keys"),
     _key("simulate", "space", "what if", "Treat a dropped backend as usable; again to undo",
          "explain"),
     _key("explain.send", "enter", "send", "Send a short request with these settings", "explain"),
@@ -165,6 +176,8 @@ _HINTS: dict[Place, tuple[str, ...]] = {
               *_LAST),
     "panel": ("open", "related", "pane.next", "down", "up", "back", "panic", *_LAST),
     "logs": ("open", "whole_line", "filter", "level", "follow", "copy_line", *_LAST),
+    "keys": ("toggle", "open", "key.create", "key.limit", "key.rotate", "key.revoke", "sort",
+             "filter", "copy_keys", *_LAST),
     "empty": ("again", "use_key", "save", "copy_example", *_LAST),
     "explain": ("simulate", "explain.send", "explain.copy", "explain.json", "pane.next", "back"),
     "diff": ("down", "up", "diff.swap", "back"),
@@ -173,13 +186,15 @@ _HINTS: dict[Place, tuple[str, ...]] = {
 # Keys that change the Nexus: they do nothing on a screen that may only read.
 CHANGES = frozenset(
     {"panic", "toggle", "drain", "cut", "probe", "cooldown", "tier", "priority", "add", "save",
-     "capture", "replay", "reload", "use_key", "explain.send"}
+     "capture", "replay", "reload", "use_key", "explain.send", "key.create", "key.limit",
+     "key.rotate", "key.revoke"}
 )  # fmt: skip
 
 # Keys that do something else in a place than their hint says.
 _HINT_WORDS: dict[Place, dict[str, str]] = {
     "detail": {"filter": "search"},
     "sessions": {"sessions": "by request"},
+    "keys": {"toggle": "block", "open": "its requests"},
 }
 
 _TITLES: dict[Place, str] = {
@@ -192,6 +207,7 @@ _TITLES: dict[Place, str] = {
     "zones": "Zones",
     "costs": "Costs",
     "logs": "Logs",
+    "keys": "Client keys",
     "panel": "Backends and reasons of the dashboard",
     "empty": "Without backends",
     "explain": "Explain",

@@ -23,6 +23,7 @@ from nexus_core.observe.windows.counted import Counted
 from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
+from nexus_tui.sources.client_keys import KeyAnswer, KeyChange, KeyList
 
 Status: TypeAlias = Literal["live", "stale", "closed"]
 
@@ -193,6 +194,22 @@ class EventSource(Protocol):
 
         Raises:
             NexusError: nobody can say; the message is for the screen.
+        """
+        ...
+
+    async def client_keys(self) -> KeyList:
+        """Client keys, their limits and what is used of them.
+
+        Raises:
+            NexusError: nobody can say; the message is for the screen.
+        """
+        ...
+
+    async def change_key(self, change: KeyChange) -> KeyAnswer:
+        """Create or change a client key; in force when it returns.
+
+        Raises:
+            NexusError: it can't be done; the message is for the screen.
         """
         ...
 

@@ -27,7 +27,15 @@ from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import Actor, PrivacyZone, QueueState
 from nexus_tui.sources.base import LAST_ACTIONS, NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
+from nexus_tui.sources.client_keys import (
+    KeyAnswer,
+    KeyChange,
+    KeyList,
+    read_answer,
+    read_keys,
+)
 from nexus_tui.sources.local_actor import local_actor
+from nexus_tui.sources.local_keys import Keys, change_key
 
 
 class Kept(Protocol):
@@ -109,6 +117,8 @@ class Core(Protocol):
 
     @property
     def explainer(self) -> Explains: ...
+    @property
+    def key_control(self) -> Keys: ...
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -218,6 +228,14 @@ class LocalSource:
         if self.is_read_only:
             raise PermissionDeniedError("read-only dashboard: changes are disabled")
         return await self._core.operator.execute(command, local_actor())
+
+    async def client_keys(self) -> KeyList:
+        return read_keys(await self._core.key_control.listed())
+
+    async def change_key(self, change: KeyChange) -> KeyAnswer:
+        if self.is_read_only:
+            raise PermissionDeniedError("read-only dashboard: changes are disabled")
+        return read_answer(await change_key(self._core.key_control, change, local_actor()))
 
     @property
     def session(self) -> str:

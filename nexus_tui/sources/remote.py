@@ -33,6 +33,7 @@ from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import is_list, is_object
 from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
+from nexus_tui.sources.client_keys import KeyAnswer, KeyChange, KeyList, read_answer, read_keys
 from nexus_tui.sources.remote_calls import HttpCall, call_for, one_request
 from nexus_tui.sources.remote_costs import lines_call, told_lines
 from nexus_tui.sources.remote_http import (
@@ -42,6 +43,7 @@ from nexus_tui.sources.remote_http import (
     RemoteHttp,
     UnknownCallError,
 )
+from nexus_tui.sources.remote_keys import LIST_CALL, change_call
 from nexus_tui.sources.remote_known import RemoteKnown
 from nexus_tui.sources.remote_logs import RemoteLogs
 from nexus_tui.sources.remote_state import (
@@ -337,6 +339,15 @@ class RemoteSource(RemoteKnown):
             lines=tuple(map(str, lines)) if is_list(lines) else (),
             data=data if is_object(data) else {},
         )
+
+    async def client_keys(self) -> KeyList:
+        told = await self._ask_or_tell(LIST_CALL)
+        return self._read(lambda: read_keys(told))
+
+    async def change_key(self, change: KeyChange) -> KeyAnswer:
+        if self.is_read_only:
+            raise PermissionDeniedError("read-only dashboard: changes are disabled")
+        return read_answer(await self._ask_or_tell(change_call(change)))
 
     def _read(self, read: Callable[[], _Read]) -> _Read:
         try:

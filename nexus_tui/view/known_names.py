@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nexus_tui.sources.base import EventSource
 from nexus_tui.view.filter.language import Names
 from nexus_tui.view.model import ViewModel
 
 
-def known_names(source: EventSource, view: ViewModel) -> Names:
-    """Names by filter key, collected when they are asked for; some milliseconds for a full list."""
+def known_names(
+    source: EventSource, view: ViewModel, told: Callable[[], Iterable[str]] = tuple
+) -> Names:
+    """Names by filter key, collected when they are asked for; some milliseconds for a full list.
+
+    Args:
+        told: the client keys that were told of.
+    """
 
     def models() -> Iterable[str]:
         for backend in source.backends():
@@ -24,6 +30,7 @@ def known_names(source: EventSource, view: ViewModel) -> Names:
 
     def keys() -> Iterable[str]:
         yield from (key.name for key in source.config.auth.api_keys)
+        yield from told()
         yield from {row.client or "" for row in view.rows}
 
     def agents() -> Iterable[str]:

@@ -36,6 +36,7 @@ TABS = (
     TabTitle("zones", "Zones", "Zones"),
     TabTitle("costs", "Costs", "Costs"),
     TabTitle("logs", "Logs", "Logs"),
+    TabTitle("keys", "Keys", "Keys"),
 )
 _WIDE = 100  # columns from which words are written out
 _HOST = 24  # columns of the name of another machine, at most

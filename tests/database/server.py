@@ -51,6 +51,8 @@ class Postgres:
 
     def start(self) -> None:
         """Returns once it takes connections; its address stays the same over restarts."""
+        if self._process is not None:
+            return
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own words
                 [
@@ -145,6 +147,28 @@ class Place:
 @cache
 def server() -> Postgres:
     """The server of this process, until it ends."""
+    return _made()
+
+
+@contextmanager
+def own_server() -> Iterator[Postgres]:
+    """Another one, for a test that stops it; databases of other tests are in it, too."""
+    postgres = _other()
+    postgres.start()
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
+
+
+@cache
+def _other() -> Postgres:
+    postgres = _made()
+    postgres.stop()
+    return postgres
+
+
+def _made() -> Postgres:
     directory = Path(tempfile.mkdtemp(prefix="nx-pg-"))
     directory.chmod(0o755)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
@@ -152,19 +176,6 @@ def server() -> Postgres:
     atexit.register(postgres.stop)
     postgres.start()
     return postgres
-
-
-@contextmanager
-def own_server() -> Iterator[Postgres]:
-    """Another one, for a test that stops it."""
-    with tempfile.TemporaryDirectory(prefix="nx-pg-", ignore_cleanup_errors=True) as directory:
-        Path(directory).chmod(0o755)
-        postgres = Postgres(Path(directory))
-        try:
-            postgres.start()
-            yield postgres
-        finally:
-            postgres.stop()
 
 
 @cache

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from nexus_core.api.auth import Guard
 from nexus_core.config.schema import AuthConfig
 from nexus_core.errors import AuthenticationError
+from nexus_core.keys.held import HeldKey
 from nexus_core.keys.key import Limits, StoredKey, digest_of, id_in, new_id, new_secret
 from nexus_core.keys.table import KeyTable
 
@@ -21,6 +23,7 @@ AT = 1_800_000_000.0
 @dataclass
 class Created:
     table: KeyTable | None
+    limited: Mapping[str, HeldKey] = field(default_factory=dict[str, HeldKey])
 
 
 def key(secret: str, **more: object) -> StoredKey:

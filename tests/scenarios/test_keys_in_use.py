@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nexus_core.config.schema import BudgetConfig, KeyBudgetConfig, StorageConfig
+from nexus_core.config.sections.limits import KeyLimitsConfig, LimitsConfig
 from tests.scenarios.client_keys import ADMIN, MODELS, bearer, create, served
 from tests.scenarios.nexus import Gate, Nexus
 from tests.waiting import until
@@ -61,3 +62,16 @@ async def test_the_last_use_outlives_a_restart(tmp_path: Path) -> None:
         last = told[kind][0]["used"]["last_used"]
         assert last is not None
         assert again[kind][0]["used"]["last_used"] == last
+
+
+async def test_limits_of_the_configuration_are_told_for_both_kinds_of_keys() -> None:
+    limits = LimitsConfig(requests_per_minute=10, keys={"ops": KeyLimitsConfig(max_concurrent=2)})
+    async with served(limits=limits) as (nexus, _):
+        await create(nexus, rpm=60)
+        await nexus.ask(MODELS[0], headers=_OPS)
+        told = await _listed(nexus)
+
+    ops, laptop = told["environment"][0]["used"], told["keys"][0]["used"]
+    assert (ops["rpm_limit"], ops["rpm_used"], ops["parallel_limit"]) == (10, 1, 2)
+    assert ops["last_used"] is not None
+    assert (laptop["rpm_limit"], told["keys"][0]["rpm"]) == (10, 60)

@@ -9,11 +9,15 @@ from random import Random
 from nexus_core.config.schema import Config
 from nexus_core.control.actions import Actions, deed_of
 from nexus_core.control.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
+from nexus_core.control.key_use import KeyUse
+from nexus_core.control.keys import KeyControl
 from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.registry import Registry
+from nexus_core.keys.live import LiveKeys
+from nexus_core.money.budget import Budget
 from nexus_core.money.cost_lines import CostLines
 from nexus_core.money.ledger_queries import By, CostLine
-from nexus_core.money.months import Period
+from nexus_core.money.months import Month, Period
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.captured import CapturedExchange
@@ -51,6 +55,7 @@ class FakeGateway:
         self.actions = Actions(self.bus, now, lambda _: None)
         self.captures = self.kept = KeptBodies()
         self.operator = self.cost_tracker = self.explainer = self
+        self.budget = Budget(config.budget, Month.of(NOW))
         self.costs: CostReport | None = None
         self.lines: dict[tuple[By, str], Sequence[CostLine]] = {}  # by grouping and period
         self.asked_costs: list[tuple[By, str]] = []
@@ -61,6 +66,15 @@ class FakeGateway:
         self.commands: list[Command] = []
         self.unsaved: tuple[Unsaved, ...] = ()
         self.held = ExitStack()  # the slots of what runs
+        self.keys = LiveKeys(None, now, lambda: 0, lambda _: None)
+        self.key_control = KeyControl(
+            self.keys,
+            self.actions,
+            KeyUse(self.recent, dict[str | None, int], self.last_use, now),
+            lambda: self.budget,
+            now,
+            lambda: tuple(key.name for key in self.config.auth.api_keys),
+        )
         self.confirms = True  # else a switch is asked for and nothing happens yet
 
     async def explain(self, question: Question) -> Explanation:
@@ -68,6 +82,9 @@ class FakeGateway:
         context = RoutingContext(self.registry.snapshots(), strategy)
         need = read_requirements(question.model, question.hints, self.config.routing)
         return explain(route(need.asking(question.demand), with_usable(context, question.usable)))
+
+    async def last_use(self) -> dict[str, float]:
+        return {}
 
     async def cost_report(self) -> CostReport | None:
         return self.costs

@@ -16,6 +16,7 @@ from nexus_core.types import Actor, Via
 from nexus_tui.app import NexusApp
 from nexus_tui.draw.theme import THEMES
 from tests.tui.agents import ask_as_agents
+from tests.tui.client_keys import make_keys
 from tests.tui.drawn import Cells, DrawnExtension, as_snapshot, colours_in, drawn_cells, text_of
 from tests.tui.failures import FAILURES
 from tests.tui.fleet import fixed_now, make_source, publish
@@ -24,7 +25,7 @@ from tests.tui.staged import Stage, keep_two, make_logs, make_stage
 
 SIZES = [(120, 36), (80, 24), (60, 15)]
 LOOKED_AT = [(80, 24), (120, 36), (200, 50)]  # in every look
-MAIN = ["dashboard", "requests", "backends", "zones", "costs", "logs"]
+MAIN = ["dashboard", "requests", "backends", "zones", "costs", "logs", "keys"]
 
 
 def named(size: tuple[int, int]) -> str:
@@ -75,6 +76,7 @@ SCREENS: dict[str, View] = {
     "zones": View(("4",), prepare=cut),
     "costs": View(("5",)),
     "logs": View(("6", "k")),
+    "keys": View(("7", "j"), prepare=make_keys),
     "explain": View(("2", "j", "j", "j", "x")),
     "diff": View(("2", *"jjj", "m", *"jjjj", "m", "d"), prepare=keep_two),
     "confirm": View(("3", "K")),

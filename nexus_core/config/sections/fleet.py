@@ -92,6 +92,11 @@ class FleetConfig(Section):
         return self.replica or host_name()
 
     @property
+    def is_private(self) -> bool:
+        """It is that of the workers of one port, which have one disk."""
+        return self.name == "workers" and (self.url or "").startswith("unix:")
+
+    @property
     def place(self) -> str:
         """Where the server is, for people: never its user name or password."""
         if self.sentinels:

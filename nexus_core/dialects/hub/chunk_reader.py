@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+import msgspec
 
 from nexus_core.dialects.hub.chunk_bytes import TextFrame, decode_text
 from nexus_core.dialects.hub.text_run import TextRun
@@ -22,7 +24,7 @@ class Sign(Enum):
     OF_LIFE = auto()
 
 
-class Texts(NamedTuple):
+class Texts(msgspec.Struct, frozen=True, gc=False):
     """Deltas in a row of the first choice, each of nothing but a piece of one text."""
 
     is_thinking: bool

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 import msgspec
 
@@ -42,12 +43,18 @@ class Events:
 
     def deltas(self, head: str, deltas: list[bytes], tail: str) -> bytes:
         """The same of several texts, which are JSON without their quotation marks."""
-        begin, rest = head.encode().split(b"\0")
-        rest, end = rest + b'"', f'"{tail}}}\n\n'.encode()
-        first = self.number + 1
-        self.number += len(deltas)
-        numbered = enumerate(deltas, first)
-        return b"".join([b"%b%d%b%b%b" % (begin, n, rest, text, end) for n, text in numbered])
+        first, number = self.number + 1, len(deltas)
+        self.number += number
+        numbered: list[object] = [None] * (2 * number)
+        numbered[::2], numbered[1::2] = range(first, first + number), deltas
+        return _delta_form(head, tail) * number % tuple(numbered)
+
+
+@lru_cache(maxsize=64)
+def _delta_form(head: str, tail: str) -> bytes:
+    """The form of a delta's event, for its number and its text."""
+    begin, rest = head.replace("%", "%%").encode().split(b"\0")
+    return b'%b%%d%b"%%b"%b}\n\n' % (begin, rest, tail.replace("%", "%%").encode())
 
 
 def delta_head(kind: str, place: JsonObject) -> str:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 BATCH_ROWS = 2_000
 _LOOK_SECONDS = 5.0  # the file may have rows of other processes, and it grows older
-_LONGEST_PAUSE_SECONDS = 15.0  # between two tries while PostgreSQL is not reached
+_LONGEST_PAUSE_SECONDS = 5.0  # between two tries while PostgreSQL is not reached
 _SWEEP_SECONDS = 86_400
 _SWEPT_ROWS = 5_000  # deleted at a time
 
@@ -84,6 +84,7 @@ class Shipper:
 
     def _run(self) -> None:
         pause = 0.0
+        self._count()  # so that what waits is told while PostgreSQL is being looked for
         while True:
             if pause:
                 self._closing.wait(pause)
@@ -104,8 +105,8 @@ class Shipper:
             self._ship_all()
         except DatabaseError as error:
             self._is_known = False
-            self._fail(str(error))
             self._count()
+            self._fail(str(error))
             return False
         except (OSError, sqlite3.Error) as error:
             self._outbox.disconnect()

@@ -1,4 +1,4 @@
-"""Drill-down actions: from a backend, session, reason, zone or cost line to its requests."""
+"""Drill-down actions: from a backend, key, session, reason, zone or cost line to its requests."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ class DrillActions:
             wanted = term("zone", tabs.zones.board.selected)
         elif tab is tabs.costs:
             wanted = tabs.costs.table.selected_term
+        elif tab is tabs.keys:
+            wanted = tabs.keys.table.selected_term
         else:
             wanted, row = tabs.requests.selected_term, tabs.requests.selected
             row = row if wanted is None else None

@@ -21,7 +21,7 @@ _LIMITS = ("budget", "rpm", "tpm", "parallel", "models", "zone", "tier", "expire
 
 
 class Place(Protocol):
-    """Where keys are changed: a running Nexus, or the file of one that does not run."""
+    """Where keys are changed: a running Nexus, or the store of one that does not run."""
 
     where: str  # for people
 
@@ -32,6 +32,7 @@ class Place(Protocol):
     def rotate(self, name: str, grace: str | None) -> dict[str, Any]: ...
     def block(self, name: str, *, blocked: bool) -> dict[str, Any]: ...
     def revoke(self, name: str) -> dict[str, Any]: ...
+    def close(self) -> None: ...
 
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
@@ -42,7 +43,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         description="Client keys made at run time, with limits: budget, requests and tokens a "
         "minute, requests at a time, models, zone, tier, expiry. A running Nexus, found by --url "
         "or the configured host and port, goes by a change at once; where none runs, its file of "
-        "keys is changed. Keys of the environment are changed there.",
+        "keys is changed, or PostgreSQL, if it is set. Keys of the environment are changed there.",
         epilog="Once there is a created key, requests need a key. "
         "Exit code: 0 on success, 1 if there is no such key, 2 on any other failure.",
         allow_abbrev=False,
@@ -119,6 +120,8 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         except NexusError as error:
             kind = NotFoundError if error.status == 404 else NoAnswerError
             raise kind(error.message) from error
+        finally:
+            place.close()
         return code
 
     return run_with_config(options, environ, act)

@@ -1,10 +1,9 @@
-"""Where `nexus keys` works: at a running Nexus, or in the file of one that does not run."""
+"""Where `nexus keys` works: at a running Nexus, or in the store of one that does not run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +13,7 @@ from nexus_core.keys import changes
 from nexus_core.keys.asked import read_duration
 from nexus_core.keys.changes import Issued
 from nexus_core.keys.live import keys_path
-from nexus_core.keys.store import KeyStore, KeyStoreError
+from nexus_core.keys.store import KeyStorage, KeyStore, KeyStoreError
 from nexus_core.keys.told import as_json
 from nexus_tui.commands.base.client import (
     answered,
@@ -30,8 +29,8 @@ from nexus_tui.commands.base.target import local_url
 _KEYS = "/nexus/keys"
 
 
-def place_of(url: str | None, config: Config) -> RunningNexus | KeyFile:
-    """The running Nexus at `url`, else the one at the configured address, else the file.
+def place_of(url: str | None, config: Config) -> RunningNexus | KeptKeys:
+    """The running Nexus at `url`, else the one at the configured address, else its store.
 
     Raises:
         NoAnswerError: there is none of them.
@@ -43,12 +42,17 @@ def place_of(url: str | None, config: Config) -> RunningNexus | KeyFile:
         here = local_url(server.host, server.port)
         if who_answers(here, server.connect_timeout_seconds).kind == "nexus":
             return RunningNexus(here, config)
+    if config.storage.url is not None:
+        from nexus_core.keys.database import DatabaseKeys
+
+        database = DatabaseKeys(config.storage)
+        return KeptKeys(database, database.name, config)
     path = keys_path(config)
     if path is None:
         raise NoAnswerError(
             "no Nexus is running, and none would keep keys: set [storage] path to a writable file"
         )
-    return KeyFile(path, config)
+    return KeptKeys(KeyStore(path), str(path), config)
 
 
 class RunningNexus:
@@ -86,6 +90,9 @@ class RunningNexus:
         """End it."""
         return self._ask("POST", f"{_path(name)}/revoke", {})
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         import httpx
 
@@ -105,12 +112,16 @@ def _path(name: str) -> str:
     return f"{_KEYS}/{quote(name, safe='')}"
 
 
-class KeyFile:
-    """Keys in the file of a Nexus that does not run; one that does goes by it within a second."""
+class KeptKeys:
+    """Keys in the file of a Nexus that does not run, or in PostgreSQL.
 
-    def __init__(self, path: Path, config: Config) -> None:
-        self.where = str(path)
-        self._store = KeyStore(path)
+    One that does run goes by a change within a second.
+    """
+
+    def __init__(self, store: KeyStorage, where: str, config: Config) -> None:
+        self.where = where
+        self._store = store
+        self._config = config
         self._taken = [key.name for key in config.auth.api_keys]
 
     def listed(self) -> dict[str, Any]:
@@ -133,6 +144,8 @@ class KeyFile:
 
     def create(self, name: str, asked: Mapping[str, str]) -> dict[str, Any]:
         """A new one, with its secret."""
+        if (why := changes.why_no_new_keys(self._config)) is not None:
+            raise KeysUnavailableError(why)
         return _issued(changes.create(self._store, name, asked, time.time(), self._taken))
 
     def limit(self, name: str, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -152,6 +165,10 @@ class KeyFile:
     def revoke(self, name: str) -> dict[str, Any]:
         """End it."""
         return as_json(changes.revoke(self._store, name, time.time()), time.time())
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
 
 
 def _issued(issued: Issued) -> dict[str, Any]:

@@ -45,9 +45,9 @@ def _row(key: Mapping[str, Any]) -> list[str]:
     return [
         escaped(str(key["name"])),
         escaped(str(key["state"])),
-        _of(used.get("requests_this_minute"), key["rpm"]),
-        _of(used.get("tokens_this_minute"), key["tpm"]),
-        _of(used.get("under_way"), key["parallel"]),
+        _of(used.get("requests_this_minute"), used.get("rpm_limit", key["rpm"])),
+        _of(used.get("tokens_this_minute"), used.get("tpm_limit", key["tpm"])),
+        _of(used.get("under_way"), used.get("parallel_limit", key["parallel"])),
         _of(
             None if spent is None else f"${spent:.2f}",
             None if budget is None else f"${budget:g}",

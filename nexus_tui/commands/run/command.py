@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nexus_core.config.schema import Config
     from nexus_tui.commands.run.beside import Beside
     from nexus_tui.commands.run.programs import Program
-    from nexus_tui.commands.run.setup import Setup, Target
+    from nexus_tui.commands.run.setup import Setup, Target, UsedKey
 
 NAMES = ("claude", "codex", "gemini", "opencode")
 
@@ -52,7 +52,13 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     add("--model", metavar="M", help="model or alias that it asks for")
     add("--privacy", choices=("restricted", "open"), help="send X-Nexus-Privacy-Zone")
     add("--tier", choices=tuple("01234"), help="send X-Nexus-Min-Tier")
-    add("--key", metavar="NAME", help="name of the client key that it uses (default: the first)")
+    add("--key", metavar="NAME", help="name of the key of NEXUS_API_KEYS that it uses")
+    add(
+        "--key-env",
+        metavar="VARIABLE",
+        help="variable with the client key that it uses (default: NEXUS_CLIENT_KEY, else the "
+        "first of NEXUS_API_KEYS)",
+    )
     add("--print", action="store_true", help="show what would be set, for a shell; start nothing")
     add_target(parser, port)
     parser.usage = (
@@ -136,10 +142,13 @@ class _Run:
         return 0
 
     def _start(self, words: list[str], setup: Setup) -> int:
+        from nexus_tui.commands.run.setup import KEY_VARIABLE
         from nexus_tui.commands.run.terminal import run_program
 
         auth = self.config.auth
         own = {auth.api_keys_env, auth.admin_key_env}  # an agent may read all of its environment
+        if self.environ.get(KEY_VARIABLE) != self._key().value:
+            own.add(KEY_VARIABLE)
         environ = {name: value for name, value in self.environ.items() if name not in own}
         with _home(setup) as home:
             try:
@@ -160,7 +169,7 @@ class _Run:
         from nexus_tui.commands.run.programs import chosen_by_user
 
         target = self._first_target(nexus.url)
-        models = served.Models(nexus, target.key, self.config)
+        models = served.Models(nexus, self._key(), self.config)
         state = served.state_of(nexus, self.config)
         if not (self.options.tier is None and served.is_all_restricted(state)):
             self._refuse_headers_unsent(program)
@@ -171,6 +180,8 @@ class _Run:
             target = replace(target, model=models.choose(program))
             if target.model is not None:
                 say(f"run: {program.title} asks for {target.model}, the only model here")
+        else:
+            models.check_key()
         if target.model is not None:
             if target.headers and (why := served.refusal(nexus, self.config, target)) is not None:
                 raise NoAnswerError(why)
@@ -184,16 +195,26 @@ class _Run:
         options = self.options
         told = {ZONE: options.privacy, TIER: options.tier}
         headers = {name: value for name, value in told.items() if value is not None}
-        return Target(url, self._key(), options.model, headers=headers)
+        return Target(url, self._key().value, options.model, headers=headers)
 
-    def _key(self) -> str | None:
+    def _key(self) -> UsedKey:
+        """The client key that the program uses, and where it stands."""
+        from nexus_tui.commands.run.setup import KEY_VARIABLE, UsedKey
+
         keys, name = self.config.auth.api_keys, self.options.key
-        variable = self.config.auth.api_keys_env
+        variable, own = self.config.auth.api_keys_env, self.options.key_env
+        if own is not None or (name is None and self.environ.get(KEY_VARIABLE, "").strip()):
+            own = own or KEY_VARIABLE
+            value = self.environ.get(own, "").strip()
+            if not value.isascii() or not value.isprintable() or not value:
+                state = "is no client key" if value else "is not set"
+                raise NoAnswerError(f"--key-env: {own} {state}; export it with a client key")
+            return UsedKey(value, own)
         if name is None:
-            return keys[0].value.decode("ascii") if keys else None
+            return UsedKey(keys[0].value.decode("ascii") if keys else None, variable)
         for key in keys:
             if key.name == name:
-                return key.value.decode("ascii")
+                return UsedKey(key.value.decode("ascii"), variable)
         known = ", ".join(key.name for key in keys) or "no key"
         raise NoAnswerError(f'--key: {variable} has {known}, and no key called "{name}"')
 

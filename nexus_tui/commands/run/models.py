@@ -19,14 +19,17 @@ from nexus_tui.commands.base.client import (
 from nexus_tui.commands.base.errors import NoAnswerError, NotFoundError
 from nexus_tui.commands.run.beside import Beside
 from nexus_tui.commands.run.programs import Program
-from nexus_tui.commands.run.setup import TIER, ZONE, Target
+from nexus_tui.commands.run.setup import KEY_VARIABLE, TIER, ZONE, Target, UsedKey
 from nexus_tui.process.streams import say
 
 if TYPE_CHECKING:
+    import httpx
+
     from nexus_core.config.schema import Config
 
 _LOOK_EVERY_SECONDS = 0.2
 _TOLD = 5  # models, where one has to be chosen
+_NEEDS_KEY = 401
 _EMBEDS = "embed"  # in the names of models that don't chat
 
 
@@ -39,8 +42,16 @@ class Models:
     """The models of a Nexus, as a client with this key sees them."""
 
     nexus: Beside
-    key: str | None
+    key: UsedKey
     config: Config
+
+    def check_key(self) -> None:
+        """Return if the Nexus lets the client in.
+
+        Raises:
+            NoAnswerError: it does not.
+        """
+        self._ask("/v1/models")
 
     def names(self) -> list[str]:
         """All that can be named: models and aliases."""
@@ -93,16 +104,31 @@ class Models:
         return True
 
     def _get(self, path: str) -> Any:
+        return content_of(self._ask(path), self.config)
+
+    def _ask(self, path: str) -> httpx.Response:
         import httpx
 
         url, seconds = self.nexus.url, seconds_to_answer(self.config)
-        headers = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
+        key = self.key.value
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         with (
             answered(url, seconds),
             httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client,
         ):
             answer = client.get(path, headers=headers)
-        return content_of(answer, self.config)
+        if answer.status_code == _NEEDS_KEY:
+            raise NoAnswerError(self._key_needed(url))
+        return answer
+
+    def _key_needed(self, url: str) -> str:
+        how = (
+            f"export {KEY_VARIABLE} with one, or name its variable with --key-env; "
+            "`nexus keys create NAME` makes one"
+        )
+        if self.key.value is None:
+            return f"the Nexus at {url} needs a client key: {how}"
+        return f"the Nexus at {url} does not take the client key of {self.key.variable}: {how}"
 
 
 def _doubt(program: Program, names: list[str]) -> str:

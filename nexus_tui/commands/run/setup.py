@@ -19,6 +19,14 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
+class UsedKey:
+    """A client key, and the variable that it stands in."""
+
+    value: str | None = field(repr=False)  # None: there is none
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A Nexus, and what is asked of it."""
 

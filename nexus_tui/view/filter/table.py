@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from nexus_tui.view.filter.backends import BACKENDS
 from nexus_tui.view.filter.costs import COSTS
+from nexus_tui.view.filter.keys import CLIENT_KEYS
 from nexus_tui.view.filter.language import Language
 from nexus_tui.view.filter.logs import LOGS
 from nexus_tui.view.filter.requests import REQUESTS
@@ -38,6 +39,7 @@ LANGUAGES: dict[str, Language[Any]] = {
     "backends": BACKENDS,
     "costs": COSTS,
     "logs": LOGS,
+    "keys": CLIENT_KEYS,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,14 +48,16 @@ def test_alike_events_become_the_chunks_of_their_texts(
     found = run.take([event(*one, is_ascii=is_ascii) for one in said], 0)
 
     assert found is not None
-    taken, pieces, text_bytes, characters, tails = found
+    taken, pieces, tails = found.taken, found.texts, found.tails
     texts = [text for text, _ in said]
     frame = TextFrame.of(chunk(HEAD, {"content": ""}))
     assert taken == len(said)
     assert frame is not None
     assert frame.around(pieces) == made_of(*texts)
-    assert characters == sum(map(len, texts))
-    assert text_bytes == sum(len(made_of(text)) - len(made_of("x")) + 1 for text in texts if text)
+    assert found.characters == sum(map(len, texts))
+    assert found.text_bytes == sum(
+        len(made_of(text)) - len(made_of("x")) + 1 for text in texts if text
+    )
     assert [json.loads(line)["counts"]["a"] for line in tails.split(b"\n")] == [
         count for _, count in said
     ]
@@ -95,6 +98,26 @@ def test_anything_else_among_them_ends_what_is_taken(other: bytes) -> None:
         assert run.take(events, 0) is None
 
 
+@given(texts=st.lists(TEXTS, min_size=1, max_size=200), others=st.integers(0, 6))
+def test_many_that_differ_in_nothing_but_their_text_are_taken_up_to_the_first_other(
+    texts: list[str], others: int
+) -> None:
+    run = run_like(event("a"))
+    assert run is not None
+    texts = [text.encode("utf-8", "replace").decode() for text in texts]
+    events = [*map(event, texts), *[event("b", more=1)] * others]
+    at, said = 0, list[bytes]()
+
+    while (found := run.take(events, at)) is not None:
+        at += found.taken
+        said += found.texts
+        if at == len(events):
+            break
+
+    assert at == len(texts)
+    assert said == [msgspec.json.encode(text)[1:-1] for text in texts if text]
+
+
 def test_two_halves_of_a_character_are_not_one() -> None:
     one, other = (event("b").replace(b'"b"', b'"' + half + b'"') for half in (b"\xc3", b"\xa9"))
     run = run_like(event("a"))
@@ -119,7 +142,7 @@ def test_events_that_only_look_alike_do_not_cost_those_behind_them_again_and_aga
     counted: list[bytes] = list(map(Counted, events))
     for at in range(len(events)):
         found = run.take(counted, at)
-        assert found is None if at % 2 else found is not None and found[0] == 1
+        assert found is None if at % 2 else found is not None and found.taken == 1
 
     assert looked < 30 * len(events)
 

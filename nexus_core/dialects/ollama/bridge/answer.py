@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -27,7 +28,13 @@ def dumped(value: object) -> bytes:
 
 def stamp(seconds: float) -> str:
     """A moment, in seconds since the epoch, as Ollama writes it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    whole, micros = divmod(round(seconds * 1e6), 1_000_000)
+    return f"{_second(whole)}.{micros:06}Z" if micros else f"{_second(whole)}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
 
 
 def said(request: Request, choice: JsonObject, *, with_thinking: bool) -> JsonObject:

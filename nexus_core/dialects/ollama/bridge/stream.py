@@ -61,6 +61,7 @@ class LineWriter:
         self._first: int | None = None  # when the first content came
         self._chunks = ChunkReader()
         self._head = b'{"model":' + dumped(request.parsed["model"]) + b',"created_at":"'
+        self._rests: dict[bool, bytes] = {}  # of lines that are a text, or thinking (True)
         self._with_thinking = wants_thinking(request)
         self._calls: list[_Call] = []
         self._held_chars = self._text_bytes = 0
@@ -115,15 +116,22 @@ class LineWriter:
 
     def _say_all(self, texts: Texts) -> bytes:
         """Lines of one text or thinking."""
-        piece = silence(self._request)
-        if texts.is_thinking:
-            if not self._with_thinking:
-                return b""
-            piece.get("message", piece)["thinking"] = ""
+        if texts.is_thinking and not self._with_thinking:
+            return b""
         self._text_bytes += texts.size
         if self._first is None:
             self._first = self._ticks()
-        return texts.in_frame(TextFrame.of_bytes(self._line(piece, is_done=False)))
+        rest = self._rests.get(texts.is_thinking) or self._rest(texts.is_thinking)
+        line = b'%b%b",%b\n' % (self._head, stamp(self._now()).encode(), rest)
+        return texts.in_frame(TextFrame.of_bytes(line))
+
+    def _rest(self, is_thinking: bool) -> bytes:
+        """What stands behind the time in a line of a text."""
+        piece = silence(self._request)
+        if is_thinking:
+            piece.get("message", piece)["thinking"] = ""
+        rest = self._rests[is_thinking] = dumped({**piece, "done": False})[1:]
+        return rest
 
     def _choice(self, choice: JsonObject) -> bytes:
         if choice.get("finish_reason"):

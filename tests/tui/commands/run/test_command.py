@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from nexus_core.config.schema import AuthConfig, ClientKey, Config
+from nexus_core.gateway import Gateway
+from tests.api.in_thread import in_thread
 from tests.tui.commands.serving import STATE, fake_nexus
 from tests.tui.process.test_cli import run
 
@@ -70,6 +73,41 @@ def test_a_program_gets_no_keys_but_its_own(tmp_path: Path) -> None:
     assert "sk-agent-0123456789" in text
     assert "sk-first" not in text
     assert "sk-admin" not in text
+
+
+def test_a_created_key_is_taken_from_a_variable(tmp_path: Path) -> None:
+    mine, other = "nx-abcdefgh-" + "m" * 43, "nx-abcdefgi-" + "o" * 43
+    with fake_nexus(more=LACKS_GPT) as (url, asked):
+        ask = ("codex", "--url", url)
+        _, usual = told(tmp_path, "codex", *ask, NEXUS_CLIENT_KEY=mine, NEXUS_API_KEYS=KEYS)
+        named = {"MY_KEY": other, "NEXUS_CLIENT_KEY": mine}
+        _, by_name = told(tmp_path, "codex", *ask, "--key-env", "MY_KEY", **named)
+        _, configured = told(
+            tmp_path, "codex", *ask, "--key", "first", NEXUS_API_KEYS=KEYS, NEXUS_CLIENT_KEY=mine
+        )
+        unset, _ = told(tmp_path, "codex", *ask, "--key-env", "NO_KEY")
+
+    assert f"NEXUS_CLIENT_KEY={mine}\n" in usual
+    assert f"NEXUS_CLIENT_KEY={other}\n" in by_name
+    assert "sk-first-0123456789" in configured
+    assert mine not in by_name + configured
+    assert ("/v1/models", f"Bearer {other}") in asked
+    assert unset.returncode == 2
+    assert "NO_KEY is not set" in unset.stderr
+
+
+def test_a_missing_and_a_wrong_key_are_told_before_the_program_starts(tmp_path: Path) -> None:
+    config = Config(auth=AuthConfig(api_keys=(ClientKey(name="ci", value=b"key-of-ci"),)))
+    with in_thread(lambda: Gateway(config)) as port:
+        url = f"http://127.0.0.1:{port}"
+        for words in (("claude", "--url", url), ("--url", url, "--", "claude")):
+            without, text = told(tmp_path, "claude", *words)
+            wrong, _ = told(tmp_path, "claude", *words, NEXUS_CLIENT_KEY="nx-wrong")
+            assert (without.returncode, text) == (2, "")
+            assert "needs a client key: export NEXUS_CLIENT_KEY" in without.stderr
+            assert "nexus keys create NAME" in without.stderr
+            assert "does not take the client key of NEXUS_CLIENT_KEY" in wrong.stderr
+            assert "nx-wrong" not in wrong.stderr
 
 
 def test_the_only_model_is_named_where_it_is_taken(tmp_path: Path) -> None:

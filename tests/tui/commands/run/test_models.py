@@ -18,6 +18,7 @@ from nexus_tui.commands.run.models import (
     window_of,
 )
 from nexus_tui.commands.run.programs import PROGRAMS
+from nexus_tui.commands.run.setup import UsedKey
 from tests.tui.commands.serving import fake_nexus
 
 CLAUDE, OPENCODE = PROGRAMS["claude"], PROGRAMS["opencode"]
@@ -31,7 +32,7 @@ def serving(*names: str, **aliases: Any) -> Iterator[Models]:
     missing = {"error": {"message": 'no model "x"; did you mean "y"?', "code": "model_not_found"}}
     more = {**dict.fromkeys((f"/v1/models/{name}" for name in MISSING), missing), **found}
     with fake_nexus(more={"/v1/models": listed, **more}) as (url, _):
-        yield Models(Beside(url), "sk-client", Config())
+        yield Models(Beside(url), UsedKey("sk-client", "MY_KEY"), Config())
 
 
 MISSING = ("x", *CLAUDE.asks)

@@ -1,0 +1,1 @@
+"""The Keys tab, and the dialog with a secret."""

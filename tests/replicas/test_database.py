@@ -1,0 +1,161 @@
+"""A fleet with PostgreSQL: its keys, its costs, and every row once through outages and kills."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.database.server import Place
+from tests.fleet.cut import cut_before
+from tests.fleet.replica import Replica, backend, replicas
+from tests.fleet.server import StoreServer, store_server
+from tests.fleet.upstream import Upstream, upstream
+from tests.waiting import until
+
+ADMIN = {"Authorization": "Bearer root"}
+STORAGE = '[storage]\npath = "nexus.db"\nurl_env = "THE_DATABASE"\n'
+_COUNT = "SELECT count(*), count(DISTINCT request_id) FROM nexus.requests"
+
+
+@pytest.fixture
+def store() -> Iterator[StoreServer]:
+    with store_server() as server:
+        yield server.known()
+
+
+@pytest.fixture
+async def local() -> AsyncIterator[Upstream]:
+    async with upstream() as serving:
+        yield serving
+
+
+async def post(replica: Replica, path: str, body: object) -> httpx.Response:
+    async with httpx.AsyncClient(timeout=10, headers=ADMIN) as http:
+        return await http.post(f"{replica.url}{path}", json=body)
+
+
+async def status(replica: Replica, secret: str) -> int:
+    return (await replica.ask("m", Authorization=f"Bearer {secret}")).status_code
+
+
+async def seconds_until(replica: Replica, secret: str, wanted: int) -> float:
+    began = time.monotonic()
+
+    async def holds() -> bool:
+        return await status(replica, secret) == wanted
+
+    await until(holds)
+    return time.monotonic() - began
+
+
+async def test_a_key_made_and_revoked_at_one_replica_is_so_at_the_other(
+    tmp_path: Path, store: StoreServer, local: Upstream, database: Place
+) -> None:
+    async with cut_before(store.socket) as cut:
+        urls = {"box-1": store.url, "box-2": cut.url}
+        config = backend("local", local.url) + STORAGE
+        more = {"THE_DATABASE": database.url, "NEXUS_ADMIN_KEY": "root"}
+        with replicas(tmp_path, config, urls, **more) as (one, two):
+            await asyncio.gather(one.ready(), two.ready())
+            first = (await post(one, "/nexus/keys", {"name": "first"})).json()["secret"]
+            second = (await post(two, "/nexus/keys", {"name": "second"})).json()["secret"]
+            known = [await seconds_until(two, first, 200), await seconds_until(one, second, 200)]
+            assert (await post(one, "/nexus/keys/first/revoke", {})).status_code == 200
+            revoked = await seconds_until(two, first, 401)
+            assert await status(two, second) == 200
+
+            cut.refuses = True
+            cut.cut()
+            await until(lambda: _is_alone(two))
+            assert await status(two, second) == 200
+            assert (await post(one, "/nexus/keys/second/revoke", {})).status_code == 200
+            alone = await seconds_until(two, second, 401)
+
+    # A beat here takes 0.1 s, and each question some time of this machine.
+    assert max(*known, revoked) < 0.8, (known, revoked)
+    assert alone < 5  # by PostgreSQL, which is looked at once a second
+
+
+async def _is_alone(replica: Replica) -> bool:
+    return bool((await replica.get("/health"))["alone"])
+
+
+async def test_costs_of_both_replicas_are_told_by_each(
+    tmp_path: Path, store: StoreServer, local: Upstream, database: Place
+) -> None:
+    urls = {"box-1": store.url, "box-2": store.url}
+    config = backend("local", local.url) + STORAGE
+    with replicas(tmp_path, config, urls, THE_DATABASE=database.url) as both:
+        await asyncio.gather(*(one.ready() for one in both))
+        for replica, count in zip(both, (2, 3), strict=True):
+            for _ in range(count):
+                assert (await replica.ask()).status_code == 200
+
+        async def all_are_told() -> bool:
+            told = [await one.get("/nexus/costs?by=model") for one in both]
+            return [(one["scope"], one["total"]["requests"]) for one in told] == [("fleet", 5)] * 2
+
+        await until(all_are_told)
+
+    by_replica = "SELECT replica, count(*) FROM nexus.requests GROUP BY 1 ORDER BY 1"
+    assert database.ask(by_replica) == [("box-1", 2), ("box-2", 3)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kills"), [(1.0, 1), pytest.param(30.0, 6, marks=pytest.mark.slow_fleet)]
+)
+async def test_no_row_is_lost_or_doubled_by_an_outage_and_kills(
+    tmp_path: Path,
+    store: StoreServer,
+    local: Upstream,
+    database: Place,
+    seconds: float,
+    kills: int,
+) -> None:
+    config, served = backend("local", local.url) + STORAGE, 0
+    async with cut_before(database.server.port) as cut:
+        url = database.url_at(int(cut.url.rpartition(":")[2]))
+        # With a key of the environment: nobody knows, after a start, whether there are others.
+        more = {"THE_DATABASE": url, "NEXUS_API_KEYS": "ops:sesame"}
+        with replicas(tmp_path, config, {"box-1": store.url}, **more) as (one,):
+            await one.ready()
+            for number in range(kills + 1):
+                ends = time.monotonic() + seconds / kills
+                while time.monotonic() < ends:
+                    assert await status(one, "sesame") == 200
+                    served += 1
+                await recorded(tmp_path / "box-1" / "nexus.db", served)
+                if number == 0:  # some rows are there, some on the way
+                    cut.refuses = True
+                    cut.cut()
+                else:
+                    one.kill()
+                    await one.start()
+            await until(lambda: waits(one))
+            cut.refuses = False
+            await until(lambda: database.ask(_COUNT) == [(served, served)], 40)
+            assert one.stop() == 0
+
+    assert len(local.arrived) == served
+
+
+async def waits(replica: Replica) -> bool:
+    return bool((await replica.get("/health"))["ledger"]["waiting"])
+
+
+async def recorded(path: Path, rows: int) -> None:
+    """Wait until the file has so many rows: those of the last half second a kill may take."""
+
+    def there() -> bool:
+        with closing(sqlite3.connect(path)) as connection:
+            found = connection.execute("SELECT count(*) FROM requests").fetchone()
+        return bool(found == (rows,))
+
+    await until(there)
