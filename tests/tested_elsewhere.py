@@ -316,4 +316,13 @@ ELSEWHERE = {
     "nexus_tui/widgets/welcome.py": "tui/test_newcomer.py",
     "nexus_tui/widgets/zone_backends.py": "tui/test_narrow.py",
     "nexus_tui/widgets/zone_board.py": "tui/test_narrow.py",
+    "nexus_tui/commands/base/fleet_state.py": "tui/test_fleet_attached.py",
+    "nexus_tui/commands/base/replicas.py": "tui/test_fleet_attached.py",
+    "nexus_tui/screens/fleet/reach.py": "tui/test_fleet_screens.py",
+    "nexus_tui/sources/fleet/backends.py": "tui/sources/fleet/test_source.py",
+    "nexus_tui/sources/fleet/known.py": "tui/sources/fleet/test_source.py",
+    "nexus_tui/sources/fleet/opening.py": "tui/test_fleet_attached.py",
+    "nexus_tui/sources/fleet/orders.py": "tui/sources/fleet/test_source.py",
+    "nexus_tui/sources/fleet/part.py": "tui/sources/fleet/test_source.py",
+    "nexus_tui/sources/fleet/requests.py": "tui/sources/fleet/test_source.py",
 }
