@@ -35,6 +35,7 @@ POSTS: dict[str, dict[str, object]] = {
     "/nexus/keys/local": {"rpm": 5},
     "/nexus/keys/local/rotate": {},
     "/nexus/keys/local/revoke": {},
+    "/nexus/replicas/box-2/forget": {},
     "/nexus/reload": {},
     "/nexus/save": {},
     "/nexus/explain": {"model": "m", "messages": [{"role": "user", "content": ""}]},

@@ -11,9 +11,12 @@ import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send
+from nexus_core.control.actions import Deed
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
+from nexus_core.types import NANO
 
 # Without [fleet] nothing of the store's client is imported, nor need it be installed.
 if TYPE_CHECKING:
@@ -66,6 +69,23 @@ def create_router(gateway: Gateway) -> APIRouter:
         from nexus_core.control.shared.told import fleet_at
 
         return fleet_at(shared, gateway.now())
+
+    @router.post("/replicas/{name}/forget")
+    async def forget(name: str, request: Request) -> dict[str, Any]:
+        """A dead replica never returns: what it held of budgets counts as spent, the rest is free.
+
+        Until then all that it was granted counts as promised.
+        """
+        shared, by = _shared(gateway), actor_of(request)
+        deed = Deed("replica_forgotten", name, f"forgot replica {name}")
+        try:
+            presumed = await shared.forget(name)
+        except NexusError as error:
+            gateway.actions.note(by, deed, error=error.message)
+            raise
+        usd = presumed / NANO
+        gateway.actions.note(by, deed, effect=f"{usd:.6f} USD are presumed to be spent")
+        return {"replica": name, "presumed_usd": usd}
 
     async def relay(name: str, path: str, request: Request) -> Response:
         """A call of the control API, passed on to another replica at its own address.
