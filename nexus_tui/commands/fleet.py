@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from nexus_tui.commands.base.client import (
     answered,
@@ -72,8 +71,8 @@ def _forget(options: argparse.Namespace, config: Config) -> int:
     headers = {} if key is None else {"Authorization": key}
     with answered(url, seconds):
         answer = httpx.post(
-            f"{url}/nexus/replicas/{quote(name, safe='')}/forget",
-            json={},
+            f"{url}/nexus/fleet/forget",
+            json={"replica": name},
             headers=headers,
             timeout=seconds,
             trust_env=False,

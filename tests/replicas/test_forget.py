@@ -11,7 +11,7 @@ import httpx
 from tests.fleet.replica import replicas
 from tests.fleet.server import StoreServer
 from tests.fleet.upstream import upstream
-from tests.replicas.test_shared_money import BODY, ask, config, spent_usd
+from tests.replicas.test_shared_money import ask, config, spent_usd
 from tests.tui.process.test_cli import run
 from tests.waiting import until
 
@@ -59,5 +59,5 @@ async def test_an_operator_forgets_a_dead_replica(tmp_path: Path, store: StoreSe
 
 async def forget(url: str, name: str) -> tuple[int, str]:
     async with httpx.AsyncClient() as http:
-        answer = await http.post(f"{url}/nexus/replicas/{name}/forget", json=BODY)
+        answer = await http.post(f"{url}/nexus/fleet/forget", json={"replica": name})
         return answer.status_code, answer.json()["error"]["type"]

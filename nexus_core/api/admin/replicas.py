@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send
@@ -54,6 +55,14 @@ class ReplicaUnreachableError(NexusError):
     code = "replica_unreachable"
 
 
+class ForgottenReplica(BaseModel):
+    """Body of POST /nexus/fleet/forget."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    replica: str = Field(min_length=1, max_length=64)
+
+
 def create_router(gateway: Gateway) -> APIRouter:
     """Routes of a fleet's replicas."""
     router = APIRouter(prefix="/nexus", tags=["control"])
@@ -70,13 +79,13 @@ def create_router(gateway: Gateway) -> APIRouter:
 
         return fleet_at(shared, gateway.now())
 
-    @router.post("/replicas/{name}/forget")
-    async def forget(name: str, request: Request) -> dict[str, Any]:
+    @router.post("/fleet/forget")
+    async def forget(wanted: ForgottenReplica, request: Request) -> dict[str, Any]:
         """A dead replica never returns: what it held of budgets counts as spent, the rest is free.
 
         Until then all that it was granted counts as promised.
         """
-        shared, by = _shared(gateway), actor_of(request)
+        shared, by, name = _shared(gateway), actor_of(request), wanted.replica
         deed = Deed("replica_forgotten", name, f"forgot replica {name}")
         try:
             presumed = await shared.forget(name)
