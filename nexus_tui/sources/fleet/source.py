@@ -236,6 +236,11 @@ class FleetSource(FleetKnown):
     async def roll(self) -> Roll | None:
         return self.last_roll
 
+    @property
+    def speaker(self) -> str | None:
+        speaking = self.seed_part if self.seed_part.is_live else next(iter(self.live_parts()), None)
+        return None if speaking is None else speaking.name
+
     async def explain(self, question: Question) -> Explanation:
         return await self._first().explain(question)
 
