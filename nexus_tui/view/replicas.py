@@ -56,9 +56,7 @@ def replica_note(one: Replica, now: float) -> str:
     """`18,204 req, 3 in flight, err 2; beat 0.1 s ago`, for a list of replicas."""
     told: list[str] = []
     if one.requests is not None:
-        told.append(
-            f"{one.requests:,} requests, {one.in_flight:,} in flight, {one.failed:,} errors"
-        )
+        told.append(f"{one.requests:,} req, {one.in_flight:,} in flight, err {one.failed:,}")
     silent = _silent(one, now)
     if one.is_dead:
         told.append("dead")

@@ -133,7 +133,9 @@ async def test_the_palette_has_the_replicas_with_their_numbers_and_shows_their_r
         assert "24 req, 6 in flight, err 1; beat 0.1 s ago" in shown
         assert "dead" in shown
 
-        await press(pilot, *"box-2", "enter")
+        app.screen._entry.value = "replica box-2"
+        await pilot.pause()
+        await press(pilot, "enter")
         await until(lambda: app.tab.id == "requests")
 
     assert app.view.filter.text == "replica:box-2"
