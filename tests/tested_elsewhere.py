@@ -197,6 +197,7 @@ ELSEWHERE = {
     "nexus_core/workers/commands.py": "workers/test_hub.py",
     "nexus_core/workers/events.py": "workers/test_hub.py",
     "nexus_core/workers/feed.py": "workers/test_hub.py",
+    "nexus_core/workers/keys.py": "workers/test_hub.py",
     "nexus_core/workers/metrics.py": "workers/test_hub.py",
     "nexus_core/workers/numbers.py": "workers/test_hub.py",
     "nexus_core/workers/records.py": "workers/test_hub.py",
