@@ -183,7 +183,6 @@ ELSEWHERE = {
     "nexus_core/state/base.py": "state/valkey/test_link.py",
     "nexus_core/state/valkey/departure.py": "workers/test_hub.py",
     "nexus_core/state/valkey/rests.py": "replicas/test_shown.py",
-    "nexus_core/state/valkey/switches.py": "replicas/test_switches.py",
     "nexus_core/tokens/images.py": "tokens/test_count.py",
     "nexus_core/tokens/link.py": "tokens/test_counter.py",
     "nexus_core/types.py": "providers/test_agents.py",
