@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from nexus_tui.process.workers.lines import LineWriter, forward_lines, is_file
+from tests.waiting import turns
 
 
 class Written(LineWriter):
@@ -23,7 +24,7 @@ async def forwarded(*parts: bytes) -> list[bytes]:
         tasks.create_task(forward_lines(stream, out))
         for part in parts:
             stream.feed_data(part)
-            await asyncio.sleep(0)
+            await turns()
         stream.feed_eof()
     return out.parts
 
