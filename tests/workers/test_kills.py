@@ -17,7 +17,7 @@ from tests.waiting import until
 from tests.workers.several import recorded, start_several, workers
 
 CHAT = "/v1/chat/completions"
-KILLS, ASKERS, WORKERS = 20, 6, 4
+KILLS, ASKERS, WORKERS = 15, 6, 4
 
 
 @pytest.mark.slow_fleet
@@ -62,15 +62,12 @@ async def test_kills_under_load_refuse_no_connection_lose_no_row_and_no_number_f
             await until(lambda: len(workers(nexus.pid)) == WORKERS)
             stop.set()
         ids = set(answered)
-        # Of each kill at most one answer was out, and its row not noted yet.
-        await until(lambda: len(ids - recorded(tmp_path / "nexus.db")) <= KILLS)
-        missing = ids - recorded(tmp_path / "nexus.db")
+        await until(lambda: ids <= recorded(tmp_path / "nexus.db"))
         async with httpx.AsyncClient(base_url=nexus.url) as client:
             final = (await client.get("/v1/stats")).json()
         nexus.terminate()
         assert await nexus.wait() == 0, nexus.stderr
 
-    print(f"{len(answered)} answers, {KILLS} kills, {len(missing)} rows missing")  # noqa: T201
     assert [one for one, _ in seen] == sorted(one for one, _ in seen)
     assert [one for _, one in seen] == sorted(one for _, one in seen)
-    assert final["requests"] >= len(ids) - len(missing)
+    assert final["requests"] >= len(ids)
