@@ -269,8 +269,9 @@ def _created_keys(
     """Created keys: of PostgreSQL where it is set, else of the file beside the ledger."""
     environment = [key.name for key in config.auth.api_keys]
     if config.storage.url is not None and not options.is_read_only:
-        from nexus_core.keys.shared import SharedKeys
+        from nexus_core.keys.shared import SharedKeys, warn_of_file
 
+        warn_of_file(keys_path(config))
         return SharedKeys(config.storage, now, clock, budgets, environment)
     keys = LiveKeys(
         None if options.is_read_only else keys_path(config),

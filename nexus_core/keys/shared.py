@@ -10,11 +10,13 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core.background import in_background
 from nexus_core.config.schema import StorageConfig
 from nexus_core.keys.database import DatabaseKeys
+from nexus_core.keys.file import is_there
 from nexus_core.keys.live import LiveKeys
 from nexus_core.keys.store import KeyStoreError
 from nexus_core.types import JsonObject
@@ -134,6 +136,16 @@ class SharedKeys(LiveKeys):
 
     def cut_off(self, since: float) -> None:
         self._heard.set()
+
+
+def warn_of_file(path: Path | None) -> None:
+    """Say that keys in a file of before are not those of PostgreSQL."""
+    if path is not None and is_there(path):
+        log.warning(
+            "client keys: those in %s are not used: keys are in PostgreSQL now; "
+            "make them anew, and remove the file",
+            path,
+        )
 
 
 def _read_at(store: DatabaseKeys) -> _Found | str:

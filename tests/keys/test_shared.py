@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -174,3 +175,14 @@ async def test_nobody_s_keys_hold_for_longer_than_a_minute(*, hears: bool) -> No
 
             server.start()
             await until(lambda: opens(keys, secret))
+
+
+def test_a_file_of_before_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shared_module.warn_of_file(tmp_path / "keys.db")
+    shared_module.warn_of_file(None)
+    assert caplog.text == ""
+    (tmp_path / "keys.db").touch()
+
+    shared_module.warn_of_file(tmp_path / "keys.db")
+
+    assert f"those in {tmp_path / 'keys.db'} are not used" in caplog.text
