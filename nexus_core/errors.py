@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -166,6 +166,31 @@ class UnsupportedFieldsError(NexusError):
         reasons = "; ".join(f"{name}: {why}" for name, why in fields.items())
         super().__init__(reasons, param=next(iter(fields)))
         self.fields = fields
+
+    def called(self, names: Mapping[str, str]) -> UnsupportedFieldsError:
+        """The same error by a client's own names of the fields.
+
+        Args:
+            names: of a path's beginning. What a number follows is named as a whole: the parts of
+                another format have other numbers.
+        """
+        fields: dict[str, str] = {}
+        for path, why in self.fields.items():
+            own = called(path, names)
+            fields[own] = f"{fields[own]}, {why}" if own in fields else why
+        return UnsupportedFieldsError(fields)
+
+
+def called(path: str, names: Mapping[str, str]) -> str:
+    """A field's path by a client's own names of its beginning, the longest that is known."""
+    begin = path
+    while begin not in names:
+        cut = max(begin.rfind("."), begin.rfind("["))
+        if cut < 0:
+            return path
+        begin = begin[:cut]
+    own, rest = names[begin], path[len(begin) :]
+    return own if rest.startswith("[") else own + rest
 
 
 class BackendNotFoundError(NexusError):

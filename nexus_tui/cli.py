@@ -68,7 +68,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         return _parser(_StartParser).parse_args(arguments)
     parser = _parser(MainParser)
     _add_commands(parser)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.no_ui and options.command is not None:
+        parser.error(f"--no-ui starts a Nexus and means nothing to {options.command}; leave it out")
+    return options
 
 
 class _MoreIsAskedError(Exception):

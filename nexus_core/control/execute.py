@@ -28,7 +28,7 @@ from nexus_core.control.commands import (
 from nexus_core.control.config_file import ConfigControl
 from nexus_core.control.cuts import Cuts
 from nexus_core.control.live_config import LiveConfig
-from nexus_core.control.own_requests import OwnRequests
+from nexus_core.control.own_requests import OWN, OwnRequests
 from nexus_core.control.replay import as_strict_as, check_zone, hint_headers
 from nexus_core.dialects.inbound import inbound_of
 from nexus_core.errors import (
@@ -324,6 +324,7 @@ class Operator:
             client=None,
             headers=(),
             received=time.monotonic(),
+            origin=OWN,
         )
 
     def _begin(self, request: ProxyRequest, done: str) -> Outcome:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.errors import NexusError
+from nexus_core.observe.origin.origin import Origin
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.reply import ProxyRequest, Reply
@@ -16,6 +17,7 @@ from nexus_core.proxy.reply import ProxyRequest, Reply
 log = logging.getLogger(__name__)
 
 MAX_OWN_REQUESTS = 16  # under way at once
+OWN = Origin(agent="nexus")  # of each of them: in lists of agents it is the operator's
 
 
 class TooManyOwnRequestsError(NexusError):

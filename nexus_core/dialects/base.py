@@ -390,6 +390,6 @@ class Dialect(Protocol):
         """A sign of life, which may stand between two events of a stream; empty: there is none."""
         ...
 
-    def error_event(self, error: NexusError) -> bytes:
+    def error_event(self, error: NexusError, request_id: str = "") -> bytes:
         """Write one of Nexus's own errors as a whole event, for a stream that has begun."""
         ...

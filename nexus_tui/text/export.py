@@ -32,8 +32,8 @@ def as_json(row: RequestRecord) -> str:
                 for one in row.attempts
             ],
             "considered": [
-                {"backend": one.backend, "position": one.position, "dropped_by": one.dropped_by,
-                 "why": one.why,
+                {"backend": one.backend, "model": one.model, "position": one.position,
+                 "dropped_by": one.dropped_by, "why": one.why,
                  "score": [{"name": t.name, "weight": t.weight, "value": t.value}
                            for t in one.score]}
                 for one in row.considered

@@ -89,17 +89,24 @@ def _considered(row: RequestRecord, width: int) -> list[Line]:
         return [*lines, (("  none", "dim"),)]
     names = max(cell_len(escaped(one.backend)) for one in row.considered)
     column = min(max(names, 8), max(8, width - 38))
+    has_fallbacks = len({one.model for one in row.considered}) > 1
+    seen: set[str] = set()  # backends; with fallbacks one stands there for several models
     for one in row.considered:
-        lines += _considered_lines(one, row, column, width)
+        verdict, style = _verdict(one, row, is_first=one.backend not in seen)
+        if one.position is not None:
+            seen.add(one.backend)
+        if has_fallbacks:
+            verdict = f"{escaped(one.model or NOTHING)}: {verdict}"
+        lines += _considered_lines(one, (verdict, style), column, width)
     return lines
 
 
-def _considered_lines(one: Considered, row: RequestRecord, column: int, width: int) -> list[Line]:
+def _considered_lines(one: Considered, told: Cell, column: int, width: int) -> list[Line]:
     position = NOTHING if one.position is None else str(one.position)
     tier = " " if one.tier is None else str(one.tier)
     health, health_style = _health(one)
     score = f"{_total(one.score):3.0f}" if one.score else "   "
-    verdict, verdict_style = _verdict(one, row)
+    verdict, verdict_style = told
     used = 4 + column + 1 + 10 + 4 + 5
     parts = wrap(verdict, width - used)
     first: Line = (
@@ -135,10 +142,13 @@ def score_terms(score: Sequence[ScoreTerm | Term]) -> list[str]:
     ]
 
 
-def _verdict(one: Considered, row: RequestRecord) -> Cell:
+def _verdict(one: Considered, row: RequestRecord, *, is_first: bool) -> Cell:
+    """What became of it; of a backend that stands there twice, that belongs to the first line."""
     failed = [attempt for attempt in row.attempts if attempt.backend == one.backend]
     if one.position is None:
         return f"out: {escaped(one.why or one.dropped_by or 'unknown reason')}", "dim"
+    if not is_first:
+        return "not needed", "dim"
     if row.backend == one.backend:
         if row.status is None:
             return "… waiting", "live"

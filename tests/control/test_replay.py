@@ -135,6 +135,7 @@ async def test_a_replay_is_counted_and_told_as_a_request_of_its_own() -> None:
         (received,) = [one for one in events if isinstance(one, RequestReceived)]
         (finished,) = [one for one in events if isinstance(one, RequestFinished)]
         assert (received.request_id, received.replay_of) == (replayed, original)
+        assert [one.origin.agent for one in nexus.gateway.recent.newest(1)] == ["nexus"]
         assert (finished.backend, finished.status) == ("spare", 200)
         assert nexus.gateway.stats.requests == 2
 

@@ -7,14 +7,15 @@ from collections import Counter
 from dataclasses import asdict
 from typing import ClassVar
 
+import msgspec
 import pytest
 
 from nexus_core.observe.captured import CapturedExchange
-from nexus_core.observe.record import RequestRecord
+from nexus_core.observe.record import DecisionToTell, RequestRecord
 from nexus_tui.app import NexusApp
 from nexus_tui.widgets.base.lines import Line
-from nexus_tui.widgets.panes import answer_pane, request_pane
-from tests.tui.fleet import fixed_now
+from nexus_tui.widgets.panes import answer_pane, request_pane, route_pane
+from tests.tui.fleet import fixed_now, seen
 from tests.tui.screen import press, screen_text
 from tests.tui.staged import ANSWERS, captured, keep_two, make_stage, streamed
 from tests.waiting import until
@@ -118,3 +119,17 @@ async def test_an_answer_that_was_not_kept_can_not_be_copied() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "y", "a")
         await until(lambda: "no answer to copy" in screen_text(app))
+
+
+def test_a_backend_that_is_considered_for_two_models_is_told_with_each() -> None:
+    chosen = msgspec.structs.replace(seen("openai", 1), model="o-large")
+    again = msgspec.structs.replace(seen("openai", 2), model="gpt-4")
+    row = RequestRecord("a81f7c", 0.0, asked_model="o-large")
+    row.backend, row.status, row.decision = "openai", 200, DecisionToTell((chosen, again))
+
+    told = [line for line in _text(route_pane(row, None, 100)) if " openai " in line]
+
+    assert [line.split("  ")[-1].strip() for line in told[-2:]] == [
+        "o-large: ✓ 200",
+        "gpt-4: not needed",
+    ]

@@ -105,7 +105,7 @@ class ClientReply(ABC):
             if isinstance(dialect, NumbersEvents):
                 told = dialect.error_event_after(error, self._request_id, self._first, self._last)
             else:
-                told = dialect.error_event(error)
+                told = dialect.error_event(error, self._request_id)
             if told.startswith(_NAMES) and _is_only_named(self._last):
                 border = b""  # our name takes the place of the other: that event has no data
             self.send(border + told)

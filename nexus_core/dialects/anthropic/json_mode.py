@@ -50,7 +50,7 @@ def object_in(text: str | None) -> str:
         if _is_object(candidate):
             return candidate
     raise ModelFailedError(
-        "it answered without the JSON object that response_format asks for", "malformed_response"
+        "it answered without the JSON object that was asked for", "malformed_response"
     )
 
 

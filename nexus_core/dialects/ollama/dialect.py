@@ -142,7 +142,7 @@ class OllamaDialect:
 
         return error_body(error)
 
-    def error_event(self, error: NexusError) -> bytes:
+    def error_event(self, error: NexusError, request_id: str = "") -> bytes:
         """Write one of Nexus's own errors as a line, for a stream that has begun."""
         from nexus_core.dialects.ollama.errors import envelope
 

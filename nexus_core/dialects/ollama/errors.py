@@ -11,8 +11,24 @@ from dataclasses import asdict
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_error_body
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.errors import NexusError, ServiceUnavailableError
+from nexus_core.errors import NexusError, ServiceUnavailableError, UnsupportedFieldsError
 from nexus_core.types import is_object
+
+# The client's names of fields that another format's translation can't do.
+_FIELDS = {
+    "response_format": "format",
+    "response_format.json_schema.schema": "format",
+    "reasoning_effort": "think",
+    "max_tokens": "options.num_predict",
+    "max_completion_tokens": "options.num_predict",
+    **{
+        name: f"options.{name}"
+        for name in (
+            *("temperature", "top_p", "top_k", "min_p", "stop", "seed"),
+            *("presence_penalty", "frequency_penalty"),
+        )
+    },
+}
 
 
 def envelope(words: str, **more: object) -> bytes:
@@ -22,6 +38,8 @@ def envelope(words: str, **more: object) -> bytes:
 
 def error_body(error: NexusError) -> bytes:
     """One of Nexus's own errors; its code, and a 503's context, stand beside the words."""
+    if isinstance(error, UnsupportedFieldsError):
+        error = error.called(_FIELDS)
     more: dict[str, object] = {"code": error.code, "param": error.param}
     if isinstance(error, ServiceUnavailableError):
         more["context"] = asdict(error.context)

@@ -21,6 +21,6 @@ def error_body(error: NexusError, request_id: str = "") -> bytes:
     return json.dumps({"error": inner}).encode()
 
 
-def error_event(error: NexusError) -> bytes:
+def error_event(error: NexusError, request_id: str = "") -> bytes:
     """OpenAI's error envelope as a server-sent event, for a stream that has begun."""
     return b"data: " + error_body(error) + b"\n\n"

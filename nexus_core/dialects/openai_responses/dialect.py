@@ -164,11 +164,11 @@ class Responses:
         return error_body(error)
 
     @staticmethod
-    def error_event(error: NexusError) -> bytes:
+    def error_event(error: NexusError, request_id: str = "") -> bytes:
         """Write one of Nexus's own errors as an event; see `error_event_after`."""
         from nexus_core.dialects.openai_responses.errors import error_event_after
 
-        return error_event_after(error, "", b"", b"")
+        return error_event_after(error, request_id, b"", b"")
 
     @staticmethod
     def error_event_after(error: NexusError, request_id: str, first: bytes, last: bytes) -> bytes:

@@ -25,12 +25,23 @@ from nexus_core.errors import (
     ServiceUnavailableError,
     UnsupportedFieldsError,
     UpstreamFailedError,
+    called,
 )
 from nexus_core.types import JsonObject, is_object
 
 OVERLOADED = "server_is_overloaded"
 _NO_QUOTA = "insufficient_quota"
-_CONVERSATION = "input"  # what is "messages" in other formats
+# The client's names of what chat completions have, and translations of these can't do.
+_FIELDS = {
+    "messages": "input",
+    "response_format": "text.format",
+    "response_format.json_schema": "text.format",
+    "reasoning_effort": "reasoning.effort",
+    "verbosity": "text.verbosity",
+    "max_tokens": "max_output_tokens",
+    "max_completion_tokens": "max_output_tokens",
+    "web_search_options": "tools",
+}
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -67,7 +78,8 @@ def envelope(words: str, kind: str, code: object, param: str | None = None) -> J
 
 def error_body(error: NexusError) -> bytes:
     """One of Nexus's own errors; a request that nobody can serve tells its `context`, too."""
-    param = _CONVERSATION if error.param == "messages" else error.param
+    error = _in_own_words(error)
+    param = called(error.param, _FIELDS) if error.param else None
     kind, status = error.type, status_of(error)
     if isinstance(error, ServiceUnavailableError) and status == 400:
         kind = "invalid_request_error"
@@ -77,6 +89,10 @@ def error_body(error: NexusError) -> bytes:
     if isinstance(error, ServiceUnavailableError):
         body["error"]["context"] = asdict(error.context)
     return json.dumps(body).encode()
+
+
+def _in_own_words(error: NexusError) -> NexusError:
+    return error.called(_FIELDS) if isinstance(error, UnsupportedFieldsError) else error
 
 
 def _code_of(error: NexusError) -> str:
@@ -107,8 +123,8 @@ def translate_error(body: bytes, status: int) -> bytes:
         mended = {**own}
         if not isinstance(own.get("code"), str):
             mended["code"] = code_at(status)
-        if own.get("param") == "messages":
-            mended["param"] = _CONVERSATION
+        if isinstance(param := own.get("param"), str):
+            mended["param"] = called(param, _FIELDS)
         return body if mended == own else json.dumps({"error": mended}).encode()
     words = read_error_body(body).words or f"the backend answered {status} and did not say why"
     return json.dumps(envelope(words, type_of(status), code_at(status))).encode()
@@ -164,7 +180,7 @@ def error_event_after(error: NexusError, request_id: str, first: bytes, last: by
         first: what was sent of the stream first, which holds the response as it began.
         last: what was sent last, which holds the number of the last event.
     """
-    events = Events()
+    error, events = _in_own_words(error), Events()
     numbers = _NUMBER.findall(last) or _NUMBER.findall(first)
     if numbers:
         events.number = int(numbers[-1])

@@ -207,3 +207,25 @@ def test_durations_are_those_of_the_prompt_and_of_the_answer() -> None:
 
     assert last["prompt_eval_duration"] == 10
     assert last["eval_duration"] == last["total_duration"] - 10 == 10
+
+
+@pytest.mark.parametrize(
+    ("dialect", "field", "given"),
+    [
+        (EMBED, "input", []),
+        (EMBED, "input", ""),
+        (EMBED, "input", ["a", ""]),
+        (EMBEDDINGS, "prompt", ""),
+    ],
+)
+def test_no_text_to_embed_is_refused_where_it_is_not_for_ollama(
+    dialect: OllamaDialect, field: str, given: Any
+) -> None:
+    request = dialect.read_request(
+        Operation.EMBEDDINGS, json.dumps({"model": "m", field: given}).encode()
+    )
+
+    with pytest.raises(InvalidRequestError, match="only Ollama takes") as refused:
+        to_hub(request, HubTarget.LOCAL)
+
+    assert refused.value.param == field

@@ -383,3 +383,13 @@ def test_attach_takes_a_url_without_secrets(tmp_path: Path, url: str) -> None:
     assert done.returncode == 2
     assert "must be HOST:PORT or a URL such as http://127.0.0.1:8000" in done.stderr
     assert "u:p@x" not in done.stderr
+
+
+def test_no_ui_before_a_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--no-ui", "run", "claude"])
+
+    assert ended.value.code == 2
+    assert (
+        "--no-ui starts a Nexus and means nothing to run; leave it out" in capsys.readouterr().err
+    )

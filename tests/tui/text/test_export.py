@@ -70,13 +70,16 @@ def test_headers_are_those_of_both_ways() -> None:
 
 
 def test_json_tells_the_whole_decision() -> None:
-    told = json.loads(as_json(make_row(FAILED_OVER)))
+    row = make_row(FAILED_OVER)
+
+    told = json.loads(as_json(row))
 
     assert told["id"] == "a81f7c"
     assert told["reason"] == "backend-failover"
     assert told["attempts"][0]["status"] == 529
     assert told["considered"][0]["score"][0] == {"name": "priority", "weight": 50, "value": 0.5}
     assert told["considered"][2]["why"] == "does not serve o-large"
+    assert {one["model"] for one in told["considered"]} == {one.model for one in row.considered}
 
 
 def test_lists_are_exported_as_json_lines_and_csv() -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_error_body
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.errors import NexusError, ServiceUnavailableError
+from nexus_core.errors import NexusError, ServiceUnavailableError, UnsupportedFieldsError
 from nexus_core.types import JsonObject, is_object
 
 _TYPES = {
@@ -26,6 +26,14 @@ _TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
     529: "overloaded_error",
+}
+# The client's names of fields that another format's translation can't do.
+_FIELDS = {
+    "response_format": "output_config.format",
+    "response_format.json_schema": "output_config.format",
+    "reasoning_effort": "output_config.effort",
+    "stop": "stop_sequences",
+    "max_completion_tokens": "max_tokens",
 }
 _KINDS = frozenset(_TYPES.values()) | {"api_error"}
 
@@ -57,6 +65,7 @@ def envelope(words: str, kind: str, request_id: str = "") -> JsonObject:
 
 def error_body(error: NexusError, request_id: str = "") -> bytes:
     """One of Nexus's own errors; its code, and a 503's context, stand beside Anthropic's fields."""
+    error = _in_own_words(error)
     body = envelope(error.message, _kind_of(error), request_id)
     inner = body["error"]
     inner |= {"code": error.code, "param": error.param}
@@ -65,9 +74,14 @@ def error_body(error: NexusError, request_id: str = "") -> bytes:
     return json.dumps(body).encode()
 
 
-def error_event(error: NexusError) -> bytes:
+def error_event(error: NexusError, request_id: str = "") -> bytes:
     """One of Nexus's own errors as an event, for a stream that has begun."""
-    return event_of(envelope(error.message, _kind_of(error)))
+    error = _in_own_words(error)
+    return event_of(envelope(error.message, _kind_of(error), request_id))
+
+
+def _in_own_words(error: NexusError) -> NexusError:
+    return error.called(_FIELDS) if isinstance(error, UnsupportedFieldsError) else error
 
 
 def event_of(body: JsonObject) -> bytes:
@@ -97,11 +111,11 @@ def translate_error(body: bytes, status: int, request_id: str) -> bytes:
     return json.dumps(envelope(words, type_of(status), request_id)).encode()
 
 
-def report_event(report: ErrorReport) -> bytes:
+def report_event(report: ErrorReport, request_id: str = "") -> bytes:
     """An error that a backend of another format reported in the middle of its stream."""
     kind = next((word for word in report.code.split() if word in _KINDS), None)
     words = report.words or "the backend ended its answer with an error"
-    return event_of(envelope(words, kind or type_of(report.status or 500)))
+    return event_of(envelope(words, kind or type_of(report.status or 500), request_id))
 
 
 def _is_own(body: bytes) -> bool:

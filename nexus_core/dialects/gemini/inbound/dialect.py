@@ -158,9 +158,10 @@ class Gemini(msgspec.Struct, frozen=True):
         """Create the reader of one streamed answer; its usage is never hidden."""
         return GeminiStreamReader(clean)
 
-    def error_event(self, error: NexusError) -> bytes:
+    def error_event(self, error: NexusError, request_id: str = "") -> bytes:
         """Write one of Nexus's own errors as the last of a stream that has begun."""
-        return error_element(error) if self.asked.as_array else error_event(error)
+        write = error_element if self.asked.as_array else error_event
+        return write(error, request_id)
 
 
 _PATHS = MappingProxyType(

@@ -40,7 +40,12 @@ _STATUSES = {
 }
 # The client's names of fields that another format's translation can't do.
 _FIELDS = {
+    "messages": "contents",
     "response_format": "generationConfig.responseMimeType",
+    "response_format.json_schema.schema": "generationConfig.responseJsonSchema",
+    "max_tokens": "generationConfig.maxOutputTokens",
+    "max_completion_tokens": "generationConfig.maxOutputTokens",
+    "modalities": "generationConfig.responseModalities",
     "n": "generationConfig.candidateCount",
     "logprobs": "generationConfig.responseLogprobs",
     "top_logprobs": "generationConfig.logprobs",
@@ -90,8 +95,7 @@ def retry_info(seconds: float) -> JsonObject:
 def error_body(error: NexusError, request_id: str = "") -> bytes:
     """One of Nexus's own errors; its code is a reason, a 503's context stands beside it."""
     if isinstance(error, UnsupportedFieldsError):
-        named = {_FIELDS.get(name, name): why for name, why in error.fields.items()}
-        error = UnsupportedFieldsError(named)
+        error = error.called(_FIELDS)
         error.status = 400  # Google has no 422
     metadata = {"param": error.param} if error.param else {}
     if request_id:
@@ -124,14 +128,14 @@ def _wait(value: str | None) -> list[float]:
     return [seconds] if math.isfinite(seconds) and seconds >= 0 else []
 
 
-def error_event(error: NexusError) -> bytes:
+def error_event(error: NexusError, request_id: str = "") -> bytes:
     """One of Nexus's own errors as an event, for a stream that has begun."""
-    return event_of(error_body(error))
+    return event_of(error_body(error, request_id))
 
 
-def error_element(error: NexusError) -> bytes:
+def error_element(error: NexusError, request_id: str = "") -> bytes:
     """The same as the last element of a stream that is a JSON array."""
-    return b"," + error_body(error) + b"]"
+    return b"," + error_body(error, request_id) + b"]"
 
 
 def event_of(body: bytes) -> bytes:

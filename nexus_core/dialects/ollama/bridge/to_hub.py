@@ -16,7 +16,7 @@ from nexus_core.dialects.ollama.dialect import CHAT, EMBED, GENERATE
 from nexus_core.dialects.ollama.request import is_probe
 from nexus_core.dialects.request import Request
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import JsonObject, Operation, PromptParts, is_object
+from nexus_core.types import JsonObject, Operation, PromptParts, is_list, is_object
 
 # Without effect on the answer of another server, which keeps its models as it likes.
 _SILENT = frozenset({"model", "stream", "keep_alive", "options"})
@@ -109,7 +109,10 @@ def _completion(fields: JsonObject, target: HubTarget, dropped: list[str]) -> Js
 def _embeddings(request: Request, dropped: list[str]) -> JsonObject:
     fields = request.parsed
     name = "input" if request.path == EMBED.path else "prompt"
-    hub: JsonObject = {"input": fields[name]}
+    given = fields[name]
+    if not given or (is_list(given) and "" in given):
+        raise InvalidRequestError(f"{name}: only Ollama takes an empty text, or none", param=name)
+    hub: JsonObject = {"input": given}
     if fields.get("dimensions") is not None:
         hub["dimensions"] = fields["dimensions"]
     # That a text is cut off where it is too long is Ollama's doing; others refuse it.

@@ -97,7 +97,7 @@ class MessageStreamWriter:
 
     def fail(self, report: ErrorReport) -> bytes:
         """The error that the backend reported in the middle of its stream."""
-        return report_event(report)
+        return report_event(report, self._request.id)
 
     def _begin(self) -> bytes:
         self._is_begun = True
