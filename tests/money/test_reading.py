@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from nexus_core.api.health import read_health
-from nexus_core.config.schema import Config, StorageConfig
+from nexus_core.config.schema import AuthConfig, ClientKey, Config, StorageConfig
 from nexus_core.gateway import Gateway
 from nexus_core.money.cost_lines import Scope
 from nexus_core.money.ledger_queries import By
@@ -35,8 +35,11 @@ DEAD = f"postgresql://nexus:{SECRET}@127.0.0.1:1/nexus"
 
 @asynccontextmanager
 async def running(storage: StorageConfig) -> AsyncIterator[tuple[Gateway, httpx.AsyncClient]]:
-    gateway = Gateway(Config(storage=storage), now=lambda: AT)
+    # A key of the environment: nobody can tell whether others are needed without PostgreSQL.
+    auth = AuthConfig(api_keys=(ClientKey(name="ops", value=b"sesame"),))
+    gateway = Gateway(Config(storage=storage, auth=auth), now=lambda: AT)
     async with gateway.running(), in_process(gateway) as client:
+        client.headers["Authorization"] = "Bearer sesame"
         await until(lambda: gateway.cost_tracker.is_month_known)
         yield gateway, client
 
