@@ -108,7 +108,7 @@ class Gateway:
             config,
             now,
             is_read_only=options.is_read_only,
-            is_shared=options.worker is not None,
+            journal=None if options.worker is None else options.worker.journal,
         )
         self.keys = _created_keys(
             config,

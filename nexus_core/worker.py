@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from struct import Struct
@@ -24,6 +25,7 @@ class WorkerPlace(msgspec.Struct, frozen=True, kw_only=True):
     count: int  # of workers
     supervisor: int  # its process id
     folder: Path  # of the control sockets, for their owner only
+    journal: int | None = None  # the descriptor of its ledger's journal
 
     @property
     def control(self) -> Path:
@@ -123,6 +125,21 @@ class Share:
 
 def make_board(count: int) -> int:
     """The descriptor of the memory for a board, which child processes inherit by its number."""
-    with tempfile.TemporaryFile(buffering=0) as file:
-        file.write(_COUNT.pack(_NOBODY) * count)
-        return os.dup(file.fileno())
+    memory = shared_memory(_COUNT.size * count)
+    os.pwrite(memory, _COUNT.pack(_NOBODY) * count, 0)
+    return memory
+
+
+def shared_memory(size: int) -> int:
+    """The descriptor of memory that several processes map, and that outlives each of them.
+
+    Where the system has it, no file is behind it: a page that is on its way to a disk would hold
+    up whoever writes to it.
+    """
+    if sys.platform == "linux":
+        memory = os.memfd_create("nexus")
+    else:
+        with tempfile.TemporaryFile(buffering=0) as file:
+            memory = os.dup(file.fileno())
+    os.ftruncate(memory, size)
+    return memory

@@ -57,12 +57,13 @@ class CostTracker:
         now: Callable[[], float],
         *,
         is_read_only: bool = False,
-        is_shared: bool = False,
+        journal: int | None = None,
     ) -> None:
         """
         Args:
             is_read_only: the ledger is only read, for a Nexus that serves nobody.
-            is_shared: other workers of the same port write to the same ledger.
+            journal: the descriptor of its memory, for one of several workers, which write to the
+                same ledger.
         """
         self._config = config
         self._is_read_only = is_read_only
@@ -79,7 +80,7 @@ class CostTracker:
             retention_days=config.storage.retention_days,
             now=now,
             written=None if self.shared is None else self.shared.shipper.wake,
-            is_shared=is_shared,
+            journal=journal,
         )
         self._readings = (
             None if self._path is None else LedgerReadings(self._path, self.ledger, self.shared)

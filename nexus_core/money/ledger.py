@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
@@ -25,6 +26,9 @@ from nexus_core.money.ledger_schema import (
     is_outbox,
     migrate,
 )
+
+if TYPE_CHECKING:
+    from nexus_core.money.shared.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +84,7 @@ class Ledger:
         retention_days: int | None = None,
         now: Callable[[], float] = time.time,
         written: Callable[[], None] | None = None,
-        is_shared: bool = False,
+        journal: int | None = None,
     ) -> None:
         """
         Args:
@@ -88,10 +92,12 @@ class Ledger:
             now: seconds since the epoch.
             written: called after each batch, by the writer's thread, where rows are to be shipped
                 to PostgreSQL; None: they are not, unless the file's were before.
-            is_shared: other workers write to the file too; their supervisor holds its lock.
+            journal: the descriptor of its memory, for one of several workers: others write to the
+                file, too, and their supervisor holds its lock.
         """
         self.path = path
-        self._is_shared = is_shared
+        self._journal = None if journal is None else _journal_in(journal)
+        self._appended = self._settled = 0  # rows that came, and those that are in the file or lost
         self.problem: str | None = None  # why nothing is written just now, for people
         self.lost = 0  # rows that were never written
         self.lost_actions = 0  # of operators; each one is told by the log as well
@@ -133,11 +139,14 @@ class Ledger:
 
         The writer is woken by the first row of a batch only: each waking costs more than a row.
         """
+        if self._journal is not None:
+            self._journal.write(row, is_all_kept=self._settled == self._appended)
         if self.path is None:
             return
         if len(self._rows) >= CAPACITY or self._closing.is_set():
             self.lost += 1
             return
+        self._appended += 1
         self._rows.append(row)
         if not self._has_work.is_set():
             self._has_work.set()
@@ -226,6 +235,7 @@ class Ledger:
                 insert(connection, plain, is_outbox=self._is_outbox)
         except _ROW_ERRORS:  # it would fail again, and hold up every row after it
             self.lost += len(self._batch)
+            self._settled += len(self._batch)
             self._batch.clear()
             raise
         # More may come meanwhile, at the other end.
@@ -235,6 +245,7 @@ class Ledger:
         connection.execute("COMMIT")
         for _ in actions:
             self._actions.popleft()
+        self._settled += len(self._batch)
         self._batch.clear()
         if self._written is not None:
             self._written()
@@ -257,7 +268,7 @@ class Ledger:
     def _connect(self, path: Path) -> sqlite3.Connection:
         """Raises: OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError."""
         _make_private(path)
-        if self._lock_file is None and not self._is_shared:
+        if self._lock_file is None and self._journal is None:
             self._lock_file = take_lock(path)
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -279,6 +290,12 @@ class Ledger:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+
+def _journal_in(memory: int) -> Journal:
+    from nexus_core.money.shared.journal import Journal  # only several workers have some
+
+    return Journal(memory)
 
 
 def hold(path: Path) -> int:

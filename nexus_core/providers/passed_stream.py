@@ -23,6 +23,7 @@ class PassedStream:
         """`reader`: of the format that the stream is in."""
         self.opening: Opening = reader.opening
         self.unfinished = b""
+        self.is_ended = False  # the end mark came
         self._reader = reader
         self._keys = keys
         self._line_end = b"\n"
@@ -39,18 +40,28 @@ class PassedStream:
         if self.unfinished:
             data, self.unfinished = self.unfinished + data, b""
         if data.endswith(self._line_end):
-            return self._reader.read(self._keys.cut(data) if self._keys.has_key else data)
+            whole = self._keys.cut(data) if self._keys.has_key else data
+        else:
+            whole = self._whole_lines(data)
+        shown = self._reader.read(whole) if whole else b""
+        self.is_ended = self._reader.is_ended
+        return shown
+
+    def _whole_lines(self, data: bytes) -> bytes:
+        """The lines that have ended, without the key; what is left of the data is kept."""
         end = data.rfind(self._line_end) + 1
         if not end and len(data) > _MAX_LINE_BYTES:
             data = self._keys.cut(data)  # before the border, which may stand within a key
             end = len(data) - self._keys.longest  # in which another one may have begun
         self.unfinished = data[end:]
-        return self._reader.read(self._keys.cut(data[:end])) if end else b""
+        return self._keys.cut(data[:end]) if end else b""
 
     def finish(self) -> bytes:
         """The last line, if it has no end."""
         data, self.unfinished = self.unfinished, b""
-        return self._reader.read(self._keys.cut(data)) if data else b""
+        shown = self._reader.read(self._keys.cut(data)) if data else b""
+        self.is_ended = self._reader.is_ended
+        return shown
 
     # What is known of it -----------------------------------------------------------------------
 
@@ -75,14 +86,9 @@ class PassedStream:
         return self._reader.report
 
     @property
-    def is_ended(self) -> bool:
-        """Whether the end mark came."""
-        return self._reader.is_ended
-
-    @property
     def is_over(self) -> bool:
         """Whether the event of the end mark has ended."""
-        return self._reader.is_ended and self._reader.is_between_events
+        return self.is_ended and self._reader.is_between_events
 
     @property
     def is_complete(self) -> bool:

@@ -15,7 +15,7 @@ from nexus_core.api.siblings.control import SIGNAL_PATH
 from nexus_core.api.siblings.trust import ECHO, answered, passed_on_inside
 from nexus_core.types import JsonObject, is_object
 from nexus_core.workers.roster import Roster
-from nexus_core.workers.sibling import COMMAND_SECONDS, Sibling, SilentError
+from nexus_core.workers.sibling import COMMAND_SECONDS, FAILURES, Sibling, SilentError
 
 # What has to be done by each worker; of anything else one of them is asked.
 _FOR_EACH = re.compile(
@@ -107,7 +107,7 @@ class Commands:
         answer = await sibling.send(request)
         try:
             body = await answer.aread()
-        except httpx.TransportError as error:
+        except FAILURES as error:
             raise SilentError(f"worker {sibling.number}: {error}") from error
         finally:
             await answer.aclose()

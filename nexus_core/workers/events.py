@@ -175,6 +175,7 @@ class Events:
             pass  # what is missing is counted all the same, by the next totals
 
     def _summed(self, told: list[tuple[Sibling, JsonObject]]) -> JsonObject:
+        told = self._roster.still(told)
         if not told:
             raise SilentError("no worker answers")
         past = self._roster.past([sibling for sibling, _ in told])
@@ -246,7 +247,7 @@ class Events:
 
     def totals(self, known: JsonObject) -> JsonObject | None:
         """The totals of now, for a reader who knows these; None while no worker has told any."""
-        feeds = [feed for feed in self._feeds.values() if feed.totals is not None]
+        feeds = [feed for one, feed in self._feeds.items() if feed.totals and self._roster.has(one)]
         told = [feed.totals for feed in feeds if feed.totals is not None]
         if not told:
             return None

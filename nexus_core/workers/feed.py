@@ -14,7 +14,7 @@ from nexus_core.api.admin.ids import number_of
 from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.types import JsonObject
 from nexus_core.workers.ring import GAP, Told, told_of
-from nexus_core.workers.sibling import Sibling, SilentError
+from nexus_core.workers.sibling import FAILURES, Sibling, SilentError
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Feed:
                         await self._take_in(message)
             finally:
                 await answer.aclose()
-        except (SilentError, httpx.TransportError, ValueError, KeyError) as error:
+        except (SilentError, *FAILURES, ValueError, KeyError) as error:
             log.debug("events of worker %d: %s", self.sibling.number, error)
 
     async def _take_in(self, message: SseEvent) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from nexus_core.api.siblings.handover import Handover
+from nexus_core.money.ledger_schema import LedgerRow
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.summed.stats import sum_stats
+from nexus_core.workers.counted_rows import count_rows
 from nexus_core.workers.sibling import Sibling, SilentError
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ class Roster:
         self.handover: Handover | None = None  # what held when somebody last looked
         self._folder = folder
         self._siblings: dict[int, Sibling] = {}
+        self._has_new = asyncio.Event()
 
     @property
     def siblings(self) -> list[Sibling]:
@@ -38,15 +42,23 @@ class Roster:
     def join(self, number: int) -> None:
         """The worker of this number serves."""
         self._siblings[number] = Sibling(self._folder, number)
+        self._has_new.set()
 
-    async def leave(self, number: int) -> None:
-        """The worker of this number is gone; what it said that it counted stays counted."""
+    async def leave(self, number: int, rows: Sequence[LedgerRow] = ()) -> str | None:
+        """The worker of this number is gone; what it counted stays counted.
+
+        Gives its name in the store, where it is known.
+
+        Args:
+            rows: of its ledger, those of before it last said what it counted among them.
+        """
         sibling = self._siblings.pop(number, None)
         if sibling is None:
-            return
-        if sibling.counts is not None:
-            self.ended = sum_stats([self.ended, _closed(sibling.counts)])
+            return None
+        last = count_rows(sibling.counts or Stats(), rows, after=sibling.counted_at)
+        self.ended = sum_stats([self.ended, _closed(last)])
         await sibling.close()
+        return sibling.process
 
     async def learn(self) -> None:
         """Learn what holds, for workers to come."""
@@ -60,8 +72,11 @@ class Roster:
     async def run(self) -> None:
         """Ask what each has counted, again and again, until cancelled."""
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            self._has_new.clear()
             await self.each(lambda sibling: sibling.count())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._has_new.wait()  # a new one is asked at once
 
     async def each(self, ask: Callable[[Sibling], Awaitable[_Told]]) -> list[tuple[Sibling, _Told]]:
         """What each of them says, all asked at once; who is silent is left out."""
@@ -75,7 +90,15 @@ class Roster:
 
         async with asyncio.TaskGroup() as tasks:
             asked = [tasks.create_task(one(sibling), name="ask") for sibling in self.siblings]
-        return [told for task in asked if (told := task.result()) is not None]
+        return self.still([told for task in asked if (told := task.result()) is not None])
+
+    def still(self, told: list[tuple[Sibling, _Told]]) -> list[tuple[Sibling, _Told]]:
+        """What was told by those that serve yet: what the others counted is past by now."""
+        return [(sibling, one) for sibling, one in told if self.has(sibling)]
+
+    def has(self, sibling: Sibling) -> bool:
+        """Whether it serves yet."""
+        return self._siblings.get(sibling.number) is sibling
 
     def past(self, present: list[Sibling]) -> list[Stats]:
         """What those counted that are gone, and those that are silent now, as they last said."""

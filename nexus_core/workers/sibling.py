@@ -18,6 +18,9 @@ ANSWER_SECONDS = 2.0  # of a question; a command may take longer
 COMMAND_SECONDS = 60.0
 
 
+FAILURES = (httpx.TransportError, RuntimeError)  # the last: this end was closed meanwhile
+
+
 class SilentError(Exception):
     """A worker doesn't answer, or not as it should."""
 
@@ -28,6 +31,8 @@ class Sibling:
     def __init__(self, folder: Path, number: int) -> None:
         self.number = number
         self.counts: Stats | None = None  # as it last said; they are never taken back
+        self.process: str | None = None  # its name in the store, once it has told it
+        self.counted_at = 0.0  # when it said so, in seconds since the epoch
         self.last_log: str | None = None  # the id of the newest line that was taken over
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(control_socket(folder, number))),
@@ -50,7 +55,7 @@ class Sibling:
         """
         try:
             return await self._client.send(request, stream=True)
-        except httpx.TransportError as error:
+        except FAILURES as error:
             raise SilentError(f"worker {self.number}: {error}") from error
 
     async def ask(self, path: str, headers: list[tuple[bytes, bytes]] | None = None) -> Any:
@@ -79,7 +84,7 @@ class Sibling:
         """
         try:
             answer = await self._client.send(self.request(method, path, headers, b""))
-        except httpx.TransportError as error:
+        except FAILURES as error:
             raise SilentError(f"worker {self.number}: {error}") from error
         if answer.status_code != 200:
             raise SilentError(f"worker {self.number}: status {answer.status_code}")
@@ -91,8 +96,8 @@ class Sibling:
         Raises:
             SilentError: it answers nothing.
         """
-        self.counts = read_stats(await self.ask(COUNTS_PATH))
-        return self.counts
+        at, self.process, counts = await self.ask(COUNTS_PATH)
+        return self._counted(at, counts)
 
     async def state(self) -> dict[str, Any]:
         """Its whole state.
@@ -103,8 +108,14 @@ class Sibling:
         state = await self.ask("/nexus/state")
         if not is_object(state):
             raise SilentError(f"worker {self.number}: no state")
-        self.counts = read_stats(state["counts"])
+        self._counted(state["at"], state["counts"])
         return state
+
+    def _counted(self, at: float, told: object) -> Stats:
+        counts = read_stats(told)
+        if at >= self.counted_at:  # two answers may come in another order
+            self.counts, self.counted_at = counts, at
+        return counts
 
     async def handover(self) -> handover.Handover:
         """What holds there, for a new worker.

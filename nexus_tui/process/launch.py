@@ -98,7 +98,7 @@ async def _supervise(
             await ready.wait()
             resume_gc()
             if launch.is_demo:
-                tasks.create_task(_traffic(url, config, signals.stop), name="demo")
+                tasks.create_task(_traffic(url, server.gateway, signals.stop), name="demo")
             announce(launch, config, url, ring)
             if not launch.is_headless:
                 launch = await _show(launch, server, url, signals, ring, screen)
@@ -176,11 +176,16 @@ async def _fleet(launch: Launch, config: Config) -> AsyncGenerator[Config]:
         yield fleet.config(config)
 
 
-async def _traffic(url: str, config: Config, stop: asyncio.Event) -> None:
+async def _traffic(url: str, gateway: Gateway, stop: asyncio.Event) -> None:
+    from nexus_core.demo.keys import make_keys
     from nexus_core.demo.traffic import run_traffic
 
-    key = config.auth.api_keys[0].value.decode("ascii") if config.auth.api_keys else None
-    await run_traffic(url, api_key=key, stop=stop)
+    configured = gateway.config.auth.api_keys
+    if configured:
+        await run_traffic(url, api_key=configured[0].value.decode("ascii"), stop=stop)
+        return
+    keys = await make_keys(gateway)
+    await run_traffic(url, api_key=keys[0] if keys else None, keys=keys, stop=stop)
 
 
 async def _show(

@@ -234,8 +234,10 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol, InferenceProtocol):
             return  # the time goes on
         self._is_in_body = True
         self._head_bytes = 0
-        self._receive_by = None if self._receipt is None else self._receipt.when()
-        self._stop_timer()
+        self._receive_by = None
+        if self._receipt is not None:
+            self._receive_by = self._receipt.when()
+            self._stop_timer()
         super().on_headers_complete()
         if self._receive_by is not None and not self.is_receiving:
             self.scope[RECEIVE_BY] = self._receive_by  # type: ignore[literal-required]
@@ -252,7 +254,8 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol, InferenceProtocol):
         """What comes next is another request's head, unless this one is to be read again."""
         self._is_in_body = False
         self._head_bytes = 0
-        self._stop_timer()
+        if self._receipt is not None:
+            self._stop_timer()
         if not self.parser.should_upgrade():
             super().on_message_complete()
 

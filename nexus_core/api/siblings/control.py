@@ -39,7 +39,11 @@ class ControlDoor(FrontDoor):
         self, scope: Scope, incoming: Incoming, outgoing: Outgoing, request_id: str
     ) -> None:
         if scope["path"] == COUNTS_PATH:
-            counts = json.dumps(stats_as_json(self._gateway.stats)).encode()
+            gateway = self._gateway
+            shared = gateway.shared
+            process = None if shared is None else shared.link.process
+            said = [gateway.now(), process, stats_as_json(gateway.stats)]
+            counts = json.dumps(said).encode()
             await send_whole(outgoing, 200, [JSON_TYPE], counts)
             return
         if scope["path"] == handover.PATH:

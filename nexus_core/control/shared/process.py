@@ -138,11 +138,15 @@ class Shared:
         self._forget_rests(command)
         # One process of a replica keeps it on record, and none that which it did itself.
         is_kept = switch.replica != self.replica and self.worker in (None, 1)
+        # What another worker of the same port did, that one has told all screens of.
+        told = is_echo.set(self.worker is not None and switch.replica == self.replica)
         try:
             where = switch.replica if is_news else None
             self._operator().follow(command, actor_of(switch.by), where, is_kept=is_kept)
         except NexusError as error:
             log.warning("not switched as on %s: %s", switch.replica, error.message)
+        finally:
+            is_echo.reset(told)
 
     def _forget_rests(self, command: Command) -> None:
         if isinstance(command, ClearCooldown | SwitchBackend):

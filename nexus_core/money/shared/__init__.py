@@ -1,1 +1,1 @@
-"""The ledger that several Nexuses share: rows wait in each one's file until PostgreSQL has them."""
+"""The ledger that several Nexuses, or several workers of one, share."""

@@ -225,12 +225,13 @@ class ValkeyLink:
     def _hear(self, answer: JsonObject, sent: float, *, is_beat: bool) -> None:
         self._is_open = True
         was_quarantined, self.is_quarantined = self.is_quarantined, bool(answer.get("quarantine"))
-        if self.is_quarantined and not was_quarantined:
+        if self.is_quarantined and not was_quarantined and self.beats:  # else it is new to both
             log.warning(
                 "the fleet's store at %s has other data than before: nothing new is granted for "
                 "a second, and what is known here is written back",
                 self._place,
             )
+        if self.is_quarantined and not was_quarantined:
             self.hurry()
         self.restores = self.is_quarantined
         if not is_beat:

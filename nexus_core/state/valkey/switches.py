@@ -26,6 +26,7 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True):
     by: JsonObject = msgspec.field(default_factory=dict[str, object])  # who, as an actor's fields
     replica: str = ""
     process: str = ""
+    others: int = 0  # the newest version of this key that another process gave it
     at: float = 0.0  # seconds since the epoch, by the clock of that replica
 
 
@@ -51,6 +52,7 @@ class Switches:
         self._follow = follow
         self._known: dict[str, Switch] = {}
         self._carried_out: dict[str, int] = {}  # versions
+        self._here: dict[str, bool | int | None] = {}  # as it is in this process
         self._pending: list[_Told] = []
         self._number = 0
         self._has_begun = False
@@ -66,7 +68,7 @@ class Switches:
         self._number += 1
         known = self._known.get(switch.key)
         seen = 0 if known is None else known.version
-        # Of one key only the last counts, but a cut is never left out for what came after it.
+        self._here[switch.key] = switch.value
         self._pending.append(_Told(self._number, seen, switch))
         self._link.hurry()
         return self._number
@@ -122,11 +124,12 @@ class Switches:
         if self._carried_out.get(switch.key, 0) >= switch.version:
             return
         self._carried_out[switch.key] = switch.version
-        own = switch.process == self._link.process
-        # What was switched here was carried out before it was told; all but when it came to
-        # nothing because of a later cut, which is somebody else's.
-        if not own:
-            self._follow(switch, self._has_begun)
+        # What was switched here was carried out before it was told; but an older cut of this
+        # process may have been written back by others over its own opening.
+        if switch.process == self._link.process and self._here.get(switch.key) == switch.value:
+            return
+        self._here[switch.key] = switch.value
+        self._follow(switch, self._has_begun)
 
     def cut_off(self, since: float) -> None:
         pass

@@ -95,13 +95,12 @@ class StderrHandler(LineHandler):
         if self._is_json:
             self._lines.append(_with_worker(line.as_json(), self._worker))
         else:
-            level = "INFO   " if line.level == logging.INFO else "WARNING"
-            logger = f"{_named(self._worker)}{line.logger}"
-            self._lines.append(f"{_clock(int(line.at))} {level} {logger}: {line.text}")
-        if line.level == logging.INFO:
-            self._flush_soon()
-        else:
+            begin = _begin(int(line.at), line.level, line.logger, self._worker)
+            self._lines.append(begin + line.text)
+        if line.level != logging.INFO:
             self.flush()
+        elif self._flushes_in is None or not self._flushes_in.is_running():
+            self._flush_soon()
 
     def flush(self) -> None:
         """Write what has not been written yet."""
@@ -175,6 +174,13 @@ def _named(worker: int | None) -> str:
 def _with_worker(line: str, worker: int | None) -> str:
     """A line of JSON, with the worker's number at its end."""
     return line if worker is None else f'{line[:-1]}, "worker": {worker}}}'
+
+
+@lru_cache(maxsize=4)
+def _begin(second: int, level: int, logger: str, worker: int | None) -> str:
+    """What stands before the text of a request's line."""
+    word = "INFO   " if level == logging.INFO else "WARNING"
+    return f"{_clock(second)} {word} {_named(worker)}{logger}: "
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,7 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nexus_tui
+from nexus_core.money.ledger import ledger_path
+from nexus_core.money.ledger_schema import LedgerRow
+from nexus_core.money.shared.journal import journal_rows, keep_rows, make_journal
 from nexus_core.observe.log_ring import LogRing
+from nexus_core.state.base import StoreUnavailableError
+from nexus_core.state.valkey.departure import tell_departure
 from nexus_core.worker import Board, WorkerPlace, hub_socket, make_board
 from nexus_core.workers.hub import Hub
 from nexus_core.workers.sibling import SilentError
@@ -68,6 +74,7 @@ class Running:
     number: int
     process: asyncio.subprocess.Process
     channel: socket.socket  # closed here, it ends
+    journal: int  # the descriptor of its ledger's journal
     started_at: float  # monotonic seconds
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -123,13 +130,22 @@ class Supervisor:
         helpers = [
             tasks.create_task(self._signals.watch_terminal(), name="terminal"),
             tasks.create_task(self._reload_on_hang_up(), name="hang-ups"),
-            tasks.create_task(self.hub.run(hub_socket(self._terms.folder)), name="hub"),
+            tasks.create_task(self._run_hub(), name="hub"),
         ]
         if self._terms.store is not None:
             store = PrivateStore(self._terms.store, self._terms.folder)
             await store.start()
             helpers.append(tasks.create_task(store.keep(), name="private-store"))
         return helpers
+
+    async def _run_hub(self) -> None:
+        """Answer for all workers until cancelled; whatever goes wrong there, those serve on."""
+        while True:
+            try:
+                await self.hub.run(hub_socket(self._terms.folder))
+            except Exception:
+                log.exception("questions about all workers could not be answered; trying again")
+            await asyncio.sleep(_LONGEST_PAUSE_SECONDS / 10)
 
     async def _all_ready(self) -> None:
         """Return once every worker serves, or all is to end."""
@@ -157,12 +173,14 @@ class Supervisor:
             running.channel.close()
             del self.running[number]
             self.board.leave(number)
-            await self.hub.roster.leave(number)
+            rows = await asyncio.to_thread(self._take_over_rows, running)
+            process = await self.hub.roster.leave(number, rows)
             if stop.is_set():
                 return
             was_ready, lived = running.ready.is_set(), time.monotonic() - running.started_at
             if not self._goes_on(was_ready):
                 return
+            await self._tell_departure(process)
             pause = _FIRST_PAUSE_SECONDS if lived > _GOOD_SECONDS else pause
             self.hub.roster.restarts += 1
             log.warning(
@@ -172,6 +190,26 @@ class Supervisor:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _tell_departure(self, process: str | None) -> None:
+        """Have the others get at once what a worker held that is gone."""
+        if process is None or self.config.fleet is None:
+            return
+        try:
+            await tell_departure(self.config.fleet, process)
+        except StoreUnavailableError as error:
+            log.debug("the store did not hear that %s is gone: %s", process, error)
+
+    def _take_over_rows(self, gone: Running) -> list[LedgerRow]:
+        """The rows of a worker that is gone; those that it had no time to write are written."""
+        rows, path = journal_rows(gone.journal), ledger_path(self.config)
+        os.close(gone.journal)
+        if path is not None:
+            try:
+                keep_rows(path, rows)
+            except (sqlite3.Error, OSError) as error:
+                log.warning("ledger %s: rows of worker %d are lost: %s", path, gone.number, error)
+        return rows
 
     def _goes_on(self, was_ready: bool) -> bool:
         """Whether to try again: not where no worker ever could serve."""
@@ -187,12 +225,13 @@ class Supervisor:
 
     async def _start(self, number: int, tasks: asyncio.TaskGroup) -> Running:
         ours, theirs = socket.socketpair()
+        journal = make_journal()
         listener = self._terms.listener.fileno()
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-c", _RUN, str(theirs.fileno()), _PACKAGE_FOLDER),
                 f"nexus worker {number}",  # for those who list processes
-                pass_fds=(listener, self._board_file, theirs.fileno()),
+                pass_fds=(listener, self._board_file, journal, theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -200,7 +239,7 @@ class Supervisor:
             )
         finally:
             theirs.close()
-        running = Running(number, process, ours, time.monotonic())
+        running = Running(number, process, ours, journal, time.monotonic())
         self.running[number] = running
         assert process.stderr is not None  # noqa: S101 - asked for above
         tasks.create_task(forward_lines(process.stderr, self._out), name=f"lines-{number}")
@@ -210,7 +249,7 @@ class Supervisor:
     async def _hand_over(self, running: Running) -> None:
         """Give a new worker what it runs with; then wait until it serves."""
         await self.hub.roster.learn()
-        spec = self._spec(running.number)
+        spec = self._spec(running)
         with suppress(OSError):  # it has ended, as its keeper sees
             await asyncio.to_thread(send_spec, running.channel, spec)
             running.channel.setblocking(False)
@@ -219,10 +258,14 @@ class Supervisor:
                 running.ready.set()
                 self.hub.roster.join(running.number)
 
-    def _spec(self, number: int) -> Spec:
+    def _spec(self, running: Running) -> Spec:
         terms = self._terms
         place = WorkerPlace(
-            number=number, count=self._count, supervisor=os.getpid(), folder=terms.folder
+            number=running.number,
+            count=self._count,
+            supervisor=os.getpid(),
+            folder=terms.folder,
+            journal=running.journal,
         )
         handover = self.hub.roster.handover
         return Spec(

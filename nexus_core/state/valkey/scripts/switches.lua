@@ -1,6 +1,7 @@
 -- Switches: what operators changed, one value for each key, with a version that only grows.
 --
--- switches      hash: version; KEY -> JSON {value, version, closes, opens, by, replica, process, at}
+-- switches      hash: version; KEY -> JSON {key, value, version, closes, opens, end, by, replica,
+--               process, at, others (newest version of this key by another process)}
 -- switches_told hash: process -> number of its newest switch that was carried out here
 --
 -- said: version (known to the process), told [{n, key, value, seen, closes, opens, end, by, at}],
@@ -21,17 +22,24 @@ end
 
 local function put(entry) redis.call('HSET', switches(), entry.key, cjson.encode(entry)) end
 
+-- The newest version that somebody else than this process gave a key, its own switches in between
+-- or not.
+local function version_of_others(ctx, before)
+  if not before then return 0 end
+  return before.process == ctx.process and (before.others or 0) or before.version
+end
+
 local function carry_out(ctx, one)
   local before = entry_of(one.key)
+  local others = version_of_others(ctx, before)
   -- An opening holds only over what whoever opened it had seen: a later cut of others stands.
-  if one.opens and before and before.version > one.seen and before.process ~= ctx.process then
-    return false
-  end
+  if one.opens and others > one.seen then return false end
   local version = tonumber(redis.call('HGET', switches(), 'version') or 0) + 1
   redis.call('HSET', switches(), 'version', version)
   put({
     key = one.key, value = one.value, version = version, closes = one.closes, opens = one.opens,
     ['end'] = one['end'], by = one.by, replica = ctx.replica, process = ctx.process, at = one.at,
+    others = others,
   })
   local backend = string.match(one.key, '^cooldowns:(.*)$') or string.match(one.key, '^backend:(.*)$')
   if backend then ctx.clear_rests(backend) end

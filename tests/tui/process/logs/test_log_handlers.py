@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -194,7 +195,9 @@ async def test_the_end_of_the_process_writes_what_is_left(stderr: Stderr) -> Non
 
 async def test_a_loop_that_ended_early_leaves_no_line_for_ever(stderr: Stderr) -> None:
     handler = StderrHandler(stderr, "json")
-    handler._flushes_in = object()  # type: ignore[assignment]  # a loop that is no more
+    handler._flushes_in = ended = asyncio.new_event_loop()
+    ended.close()
+
     handler.take(request_line())
     pass_time(1)
     await settled()

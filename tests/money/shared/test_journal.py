@@ -1,0 +1,82 @@
+"""Rows that outlive a worker which was killed before they were in the ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from nexus_core.money.ledger import Ledger, hold
+from nexus_core.money.ledger_schema import stored_as
+from nexus_core.money.shared.journal import Journal, journal_rows, keep_rows, make_journal
+from tests.money.ledger_rows import row
+
+
+def ids(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [one for (one,) in connection.execute("SELECT request_id FROM requests")]
+
+
+def test_rows_are_read_as_they_were_written() -> None:
+    rows = [row(request_id="a"), row(request_id="b")]
+    memory = make_journal()
+    journal = Journal(memory)
+
+    for one in rows:
+        journal.write(one, is_all_kept=False)
+
+    read = journal_rows(memory)
+    assert [*stored_as(read)[1]] == [*stored_as(rows)[1]]
+    assert journal_rows(make_journal()) == []
+
+
+def test_it_begins_anew_once_all_of_it_is_in_the_ledger() -> None:
+    memory = make_journal()
+    journal, long = Journal(memory), row(request_id="a", asked_model="m" * 1_000_000)
+    for _ in range(5):
+        journal.write(long, is_all_kept=False)
+
+    journal.write(row(request_id="b"), is_all_kept=True)
+
+    assert [one[0] for one in journal_rows(memory)] == ["b"]
+
+
+def test_what_it_has_no_room_for_is_left_out() -> None:
+    memory = make_journal()
+    journal, long = Journal(memory), row(asked_model="m" * 1_000_000)
+
+    for _ in range(20):
+        journal.write(long, is_all_kept=False)
+
+    assert 5 < len(journal_rows(memory)) < 10
+
+
+def test_what_the_ledger_lacks_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "nexus.db"
+    hold(path)
+    rows = [row(request_id=one) for one in ("a", "b", "c")]
+    keep_rows(path, rows[:2])
+
+    kept = keep_rows(path, rows)
+
+    assert kept == 1
+    assert sorted(ids(path)) == ["a", "b", "c"]
+    assert keep_rows(path, rows) == keep_rows(path, []) == 0
+
+
+def test_workers_write_to_one_ledger_and_what_one_had_no_time_for_is_in_its_journal(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "nexus.db"
+    hold(path)
+    memories = [make_journal() for _ in range(2)]
+    first, second = (Ledger(path, journal=memory) for memory in memories)
+    first.open()
+    first.append(row(request_id="a"))
+    second.append(row(request_id="b"))  # never opened: it has no writer
+
+    first.close()
+    keep_rows(path, journal_rows(memories[1]))
+
+    assert sorted(ids(path)) == ["a", "b"]
+    assert first.problem is None
