@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from nexus_core.config.sections.limits import LimitsConfig
 from nexus_core.keys.bounds import Bounds
 from nexus_core.keys.held import HeldKey
 from nexus_core.keys.key import PREFIX, StoredKey, id_in
@@ -52,9 +51,9 @@ class KeyTable:
         self._by_id, self.problem, self.is_withdrawn = after, None, False
         self._was_used = self._was_used or bool(after)
 
-    def limit(self, config: LimitsConfig) -> None:
+    def limit(self, bounds: Bounds) -> None:
         """Go by these limits as well: of each the strictest holds."""
-        self._bounds = Bounds(config)
+        self._bounds = bounds
         for held in self._by_id.values():
             self._bounds.put_on(held.meter, held.name, held.stored.limits)
 

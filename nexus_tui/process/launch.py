@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from nexus_core.worker import WorkerPlace
     from nexus_tui.process.screen import Screen
     from nexus_tui.process.serving import ServerTask
+    from nexus_tui.sources.base import EventSource
+    from nexus_tui.sources.local import LocalSource
 
 log = logging.getLogger(__name__)
 
@@ -211,14 +213,15 @@ async def _show(
     source = LocalSource(server.gateway, address, is_demo=launch.is_demo, discovery=discovery)
     server.watch_with(source)
     try:
-        await run_dashboard(
-            source,
-            stop=signals.stop,
-            logs=ring,
-            server=server,
-            screen=screen,
-            draws_ascii=wants_ascii(source.config.tui.ascii, launch.environ),
-        )
+        async with _of_fleet(source, server.gateway.config, ring) as shown:
+            await run_dashboard(
+                shown,
+                stop=signals.stop,
+                logs=ring,
+                server=server,
+                screen=screen,
+                draws_ascii=wants_ascii(source.config.tui.ascii, launch.environ),
+            )
     except TerminalLostError:
         # Whoever uses the proxy should not notice, unless this was the process's own terminal.
         log.warning("terminal lost; the proxy keeps running without the dashboard")
@@ -242,6 +245,27 @@ async def _show(
     finally:
         server.watch_with(None)
     return launch
+
+
+@contextlib.asynccontextmanager
+async def _of_fleet(
+    source: LocalSource, config: Config, logs: LogRing
+) -> AsyncGenerator[EventSource]:
+    """What the dashboard shows: this process, and of a fleet the other replicas as well."""
+    roll = await source.roll()
+    if roll is None:
+        yield source
+        return
+    from nexus_tui.commands.base.client import authorization
+    from nexus_tui.sources.fleet.opening import fleet_of
+
+    fleet = fleet_of(source, roll, authorization(config), logs=logs)
+    following = asyncio.ensure_future(fleet.run())
+    try:
+        yield fleet
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 def _tell_problems(launch: Launch, ring: LogRing) -> None:
