@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -15,6 +16,8 @@ from tests.fleet.replica import Replica, backend, chat, replicas
 from tests.fleet.server import StoreServer, store_server
 from tests.fleet.upstream import Upstream, upstream
 from tests.waiting import until
+
+log = logging.getLogger(__name__)
 
 RESTRICTED = {"X-Nexus-Privacy-Zone": "restricted"}
 CLIENTS = 8
@@ -135,10 +138,8 @@ def judge(load: Load, local: Upstream, cloud: Upstream, troubles: Counter[str]) 
     """No restricted prompt has left, and the rest was served as far as it could be."""
     left = [one.text for one in cloud.arrived if "secret" in one.text]
     served_here = sum("secret" in one.text for one in local.arrived)
-    print(
-        f"restricted {load.asked}, left {len(left)}, answered {load.statuses[200]}, "
-        f"refused {load.statuses[503]}, broken {load.broken}, troubles {dict(troubles)}"
-    )
+    log.info("asked %s, left %s, %s", load.asked, len(left), load.statuses)
+    log.info("connections of killed replicas %s, troubles %s", load.broken, troubles)
     assert left == []
     assert served_here >= load.statuses[200] > load.asked / 4
     assert set(load.statuses) <= {200, 503}
