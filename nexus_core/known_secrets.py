@@ -32,7 +32,8 @@ class KnownSecrets:
         self._all: frozenset[bytes] = frozenset()
         self._long: tuple[bytes, ...] = ()  # the longest first
         self._shortest = _LONG
-        self._names: dict[str, bool] = {}
+        # Whether one stands in the name of a model, of those that `are_in_name` was asked about.
+        self.names: dict[str, bool] = {}
         self._caches: list[Callable[[], None]] = []
 
     def learn(self, auth: AuthConfig | None, backends: Iterable[BackendConfig]) -> None:
@@ -49,7 +50,7 @@ class KnownSecrets:
             sorted((key for key in self._all if len(key) >= _LONG), key=len, reverse=True)
         )
         self._shortest = min(_LONG, *map(len, self._all))
-        for forget in (self._names.clear, *self._caches):
+        for forget in (self.names.clear, *self._caches):
             forget()
 
     def watch(self, forget: Callable[[], None]) -> None:
@@ -69,12 +70,12 @@ class KnownSecrets:
 
     def are_in_name(self, name: str) -> bool:
         """Whether a long one stands in the name of a model; quick where the name came before."""
-        known = self._names.get(name)
+        known = self.names.get(name)
         if known is None:
-            if len(self._names) >= _MAX_KNOWN:
-                self._names.clear()
+            if len(self.names) >= _MAX_KNOWN:
+                self.names.clear()
             text = name.encode("utf-8", "replace")
-            known = self._names[name] = len(text) >= _LONG and self.are_in(text)
+            known = self.names[name] = len(text) >= _LONG and self.are_in(text)
         return known
 
     def cut(self, text: bytes) -> bytes:
@@ -89,6 +90,8 @@ class KnownSecrets:
 
     def cut_text(self, text: str) -> str:
         """The same of a text."""
+        if len(text) < self._shortest:
+            return text
         return self.cut(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 

@@ -93,7 +93,9 @@ class NexusApp(App[None], inherit_bindings=False):
         tui = source.config.tui
         self._look_as(tui, draws_ascii)
         self.source = source
-        self.view = view = ViewModel(source.requests, now=now or source.now)
+        self.view = view = ViewModel(
+            source.requests, now=now or source.now, is_fleet=source.fleet is not None
+        )
         view.known_names = known_names(source, view, lambda: self.client_keys.names)
         view.window = Window(tui.window)
         self.client_keys = KeyWatch()

@@ -111,6 +111,8 @@ _ABOUT_ONE = frozenset({"/nexus/costs", "/nexus/explain", "/nexus/send"})  # any
 
 def is_about_all(path: str) -> bool:
     """Whether a request is about all workers of the port, and not about the one that got it."""
+    if path.startswith("/nexus/replicas"):
+        return False  # each worker knows the fleet
     return path in _ABOUT_ALL or (path.startswith("/nexus/") and path not in _ABOUT_ONE)
 
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from nexus_core import __version__, descriptors
 from nexus_core.api import status
-from nexus_core.api.admin import control, costs, events, explain, keys, logs, requests
+from nexus_core.api.admin import control, costs, events, explain, keys, logs, replicas, requests
 from nexus_core.api.docs.page import add_docs
 from nexus_core.api.errors import error_headers
 from nexus_core.api.inference import count, gemini
@@ -34,7 +34,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         redirect_slashes=False,  # it would build its target from what stands in Host
     )
     app.include_router(status.create_router(gateway))
-    for room in (control, costs, events, logs, requests, explain, keys):
+    for room in (control, costs, events, logs, requests, explain, keys, replicas):
         app.include_router(room.create_router(gateway))
     app.include_router(count.create_router(gateway))
     app.include_router(gemini.create_router(gateway))

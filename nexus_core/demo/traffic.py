@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from random import Random
 from typing import Any
@@ -95,13 +96,19 @@ async def run_traffic(
     base_url: str,
     *,
     api_key: str | None = None,
+    keys: Sequence[str] = (),
     stop: asyncio.Event,
     random: Random | None = None,
     speed: float = 1.0,
 ) -> None:
     """Send requests from when the server answers until `stop` is set; then end at once.
 
-    Errors of the server are part of the show and never raised. `speed` shortens the pauses.
+    Errors of the server are part of the show and never raised.
+
+    Args:
+        api_key: of whoever has no other.
+        keys: one of them comes with each chat, the first ones more often.
+        speed: shortens the pauses.
     """
     headers = {"User-Agent": "nexus-demo"}
     if api_key is not None:
@@ -111,7 +118,8 @@ async def run_traffic(
         base_url=base_url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False
     ) as client:
         random = random or Random()  # noqa: S311 - made-up traffic, not a secret
-        crowd = _Crowd(client, random, lambda: random.expovariate(speed / MEAN_PAUSE_SECONDS))
+        pause = partial(random.expovariate, speed / MEAN_PAUSE_SECONDS)
+        crowd = _Crowd(client, random, pause, keys)
         async with asyncio.TaskGroup() as tasks:
             driving = tasks.create_task(crowd.drive(), name="demo-traffic")
             await stop.wait()
@@ -122,9 +130,14 @@ class _Crowd:
     """Everyone who sends requests; `pause` says how long to wait before the next one."""
 
     def __init__(
-        self, client: httpx.AsyncClient, random: Random, pause: Callable[[], float]
+        self,
+        client: httpx.AsyncClient,
+        random: Random,
+        pause: Callable[[], float],
+        keys: Sequence[str] = (),
     ) -> None:
         self._client = client
+        self._keys = keys
         self._random = random
         self._pause = pause
         self._seats = asyncio.Semaphore(_MAX_CONCURRENT)
@@ -174,9 +187,13 @@ class _Crowd:
         body = self._body(kind)
         leaves_after = self._random.randint(2, 12)
         leaves = bool(body["stream"]) and self._random.random() < _LEAVING_SHARE
+        headers = dict(kind.headers)
+        if self._keys:
+            (key,) = self._random.choices(self._keys, range(len(self._keys), 0, -1))
+            headers["Authorization"] = f"Bearer {key}"
         try:
             async with self._client.stream(
-                "POST", "/v1/chat/completions", json=body, headers=dict(kind.headers)
+                "POST", "/v1/chat/completions", json=body, headers=headers
             ) as answer:
                 lines = 0
                 async for _ in answer.aiter_lines():

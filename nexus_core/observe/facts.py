@@ -104,6 +104,7 @@ _FACTS = {
         _of_origin("agent", title="agent"),
         _of_origin("session", title="session"),
         _of_origin("subagent", title="subagent"),
+        Fact("replica", title="replica"),  # None where there is no fleet
         Fact("api", title="api"),
         Fact("path", title="path"),  # of a call that was refused before it was routed
         Fact("is_live"),
@@ -176,7 +177,7 @@ LISTED = _facts(
     "id=request_id at time api endpoint path client agent session subagent model=asked_model",
     "served_model is_streaming backend zone reason tried status first_byte_ms total_ms",
     "prompt_tokens completion_tokens counted is_estimated cost_usd is_unpriced",
-    "error_code error client_left is_running=is_live",
+    "error_code error client_left is_running=is_live replica",
 )
 DETAIL = _facts(
     "body_bytes replay_of resolved backend_type request_headers",
@@ -188,17 +189,18 @@ EXPORT = _facts(
     "time id=request_id model=asked_model served_model backend zone reason status error",
     "first_byte_ms total_ms prompt_tokens completion_tokens counted is_estimated estimated_usd",
     "cost_usd is_unpriced error_code client_left client api tried is_streaming at endpoint path",
-    "agent session subagent",
+    "agent session subagent replica",
 )
 # The two lists: `nexus requests`, by the keys of LISTED, and the screen, by the names that
 # `[tui] columns` and the menu of orders have for its columns.
 TEXT_LIST = _facts(
-    "at id=request_id client api agent session model=asked_model backend zone reason tried status",
+    "at id=request_id replica client api agent session model=asked_model backend zone reason",
+    "tried status",
     "first_byte_ms total_ms tokens cost_usd error",
 )
 SCREEN_LIST = _facts(
-    "time=at id=request_id key=client api agent session model=asked_model backend zone reason",
-    "tries=tried status stream=is_streaming first=first_byte_ms total=total_ms tokens",
+    "time=at id=request_id replica key=client api agent session model=asked_model backend zone",
+    "reason tries=tried status stream=is_streaming first=first_byte_ms total=total_ms tokens",
     "cost=cost_usd path error=error_code",
 )
 

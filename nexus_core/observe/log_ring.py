@@ -27,6 +27,7 @@ class LogLine(msgspec.Struct, frozen=True):
     logger: str
     text: str  # one line without control characters
     request_id: str | None = None  # the request that it is about
+    replica: str | None = None  # of a fleet: whose line it is, where several are shown together
 
 
 class LateLine(Protocol):

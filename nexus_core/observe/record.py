@@ -102,6 +102,9 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     saved: Cost | None = None  # of a local answer: what the asked cloud model would have cost
     saved_model: str | None = None
 
+    # Of a fleet: the replica that has it, where this process is another one or shows several.
+    replica: str | None = None
+
     seq: int = 0  # ascending in order of arrival, without gaps
     version: int = 0  # another one after every phase, so that what was drawn of it can be kept
     operation: OperationStats | None = None  # what the latest attempt is counted under

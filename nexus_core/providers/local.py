@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from contextlib import suppress
 
 import msgspec
 
@@ -31,7 +29,7 @@ from nexus_core.providers.details import (
 )
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.message_count import ask_count
-from nexus_core.providers.native import asked_in_time
+from nexus_core.providers.native import ask_within
 from nexus_core.providers.openai import OpenAIAgent
 from nexus_core.types import Capability, DialectName, Operation, ProbeResult, is_list, is_object
 from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamProtocolError
@@ -99,9 +97,7 @@ class LocalAgent(OpenAIAgent):
 
     async def ask_apis(self) -> tuple[str, ...]:
         """The APIs that the server speaks itself; asked of it now and then."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_APIS_SECONDS):
-                await asked_in_time(self._apis, self)
+        await ask_within(_APIS_SECONDS, self._apis, self)
         return self._apis.names
 
     async def count_tokens(self, request: Request, model: str) -> int | None:

@@ -6,6 +6,7 @@ after all, it is asked again with the request translated: no request is lost by 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # An upgraded server may come back between two probes: it is asked again after so many of them.
 _PROBES_BETWEEN = 20
+# One whose answer hangs costs a probe seconds; it may have been busy.
+_PROBES_AFTER_A_HANG = 5
 _MAX_TEXT = 4096  # of an error's words that are looked at
 _NO_PATH = frozenset({404, 405, 501})
 _INVALID = frozenset({400, 422})
@@ -100,6 +103,10 @@ class NativeApis:
     def was_away(self) -> None:
         """It did not answer: what comes back may be another version."""
         self._rest = 0
+
+    def hangs(self) -> None:
+        """It took too long to answer: it is not asked with every probe."""
+        self._rest = _PROBES_AFTER_A_HANG
 
     async def ask(self, server: Asker) -> None:
         """Find out, if it is time to; what can't be found out now stays as it was.
@@ -256,3 +263,12 @@ async def asked_in_time(apis: NativeApis, server: Asker) -> None:
         await apis.ask(server)
     except (UpstreamError, ValueError):
         apis.was_away()
+
+
+async def ask_within(seconds: float, apis: NativeApis, server: Asker) -> None:
+    """The same, for so long at most; who answers too late is not asked with every probe."""
+    try:
+        async with asyncio.timeout(seconds):
+            await asked_in_time(apis, server)
+    except TimeoutError:
+        apis.hangs()

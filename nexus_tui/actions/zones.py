@@ -7,6 +7,7 @@ from nexus_core.routing.switch_impact import lost
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.screens.dialog import Choose, confirm
+from nexus_tui.screens.fleet.reach import ReachDialog
 from nexus_tui.screens.zones import ZonesTab
 
 
@@ -16,6 +17,7 @@ class ZoneActions:
     def __init__(self, context: AppContext, tab: ZonesTab) -> None:
         self._context = context
         self._tab = tab
+        self._is_watching = False  # how a cut reaches the replicas
         self._is_asking = False  # whether a zone is to be opened again
 
     def handlers(self) -> Handlers:
@@ -41,7 +43,22 @@ class ZoneActions:
         if not is_safe and not await context.ask(self._close_question(zone)):
             return
         ends = is_safe and context.source.config.tui.panic == "cut"
-        await context.command(SwitchZone(zone=zone, enabled=False, end_running=ends))
+        outcome = await context.command(SwitchZone(zone=zone, enabled=False, end_running=ends))
+        if is_safe and outcome is not None:
+            await self._watch_it_reach()
+
+    async def _watch_it_reach(self) -> None:
+        """In a fleet show which replica has cut the open zone, and who may send without it."""
+        source = self._context.source
+        if source.fleet is None or self._is_watching:
+            return
+        self._is_watching = True
+        leave = source.watch()
+        try:
+            await self._context.ask(ReachDialog(lambda: source.fleet, source.now))
+        finally:
+            leave()
+            self._is_watching = False
 
     async def _open_again(self, zone: PrivacyZone) -> None:
         if self._is_asking:

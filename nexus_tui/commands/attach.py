@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nexus_tui.commands.base.client import authorization
 from nexus_tui.commands.base.errors import BAD, NoAnswerError
@@ -20,6 +20,8 @@ from nexus_tui.process.streams import say
 # `nexus --help` comes by here: what only a screen needs is imported where it is used.
 if TYPE_CHECKING:
     from nexus_core.observe.log_ring import LogRing
+    from nexus_tui.sources.fleet.source import FleetSource
+    from nexus_tui.sources.remote import RemoteSource
 
 _TERMINAL_LOST = 1  # the exit code; BAD: the screen was never opened
 _OWN = "here: "  # before the loggers of this process; the other lines are the server's
@@ -30,13 +32,22 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     parser = commands.add_parser(
         "attach",
         help="dashboard of a running Nexus",
-        description="Show the dashboard of a running Nexus. Sends the key in NEXUS_ADMIN_KEY, or "
-        "else the first of NEXUS_API_KEYS, if set.",
+        description="Show the dashboard of a running Nexus, of a fleet with all replicas. Sends "
+        "the key in NEXUS_ADMIN_KEY, or else the first of NEXUS_API_KEYS, if set.",
         epilog="Over ssh, forward the port (ssh -L) and attach to it locally.",
         allow_abbrev=False,
     )
     parser.add_argument("url", type=root_url, metavar="URL", help="URL or HOST:PORT of the Nexus")
     parser.add_argument("--read-only", action="store_true", help="read-only dashboard")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument(
+        "--through",
+        action="store_true",
+        help="of a fleet: ask the other replicas through this one, where they can't be reached",
+    )
+    only.add_argument(
+        "--only", action="store_true", help="of a fleet: this replica alone, not the others"
+    )
     parser.set_defaults(run=run)
 
 
@@ -73,14 +84,28 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 options.url,
                 authorization(config),
                 logs,
+                fleet=_Fleet(options.only, options.through),
                 is_read_only=options.read_only,
                 draws_ascii=wants_ascii("auto", environ),
             )
         )
 
 
+class _Fleet(NamedTuple):
+    """What of a fleet is shown, and how it is reached."""
+
+    only_one: bool
+    is_through: bool
+
+
 async def _attach(
-    url: str, key: str | None, logs: LogRing, *, is_read_only: bool, draws_ascii: bool
+    url: str,
+    key: str | None,
+    logs: LogRing,
+    *,
+    fleet: _Fleet,
+    is_read_only: bool,
+    draws_ascii: bool,
 ) -> int:
     from nexus_tui.app import TerminalLostError
     from nexus_tui.process.dashboard import run_dashboard
@@ -96,12 +121,35 @@ async def _attach(
         except RemoteError as error:
             say(f"attach: {url}: {error}")
             return BAD
+        shown = None if fleet.only_one else await _fleet(source, url, key, logs, fleet)
         async with asyncio.TaskGroup() as tasks:
-            link = tasks.create_task(source.run(), name="link")
+            links = [tasks.create_task(source.run(), name="link")]
+            if shown is not None:
+                links.append(tasks.create_task(shown.run(), name="fleet"))
+                await shown.settle()
             try:
-                await run_dashboard(source, stop=stop, logs=logs, draws_ascii=draws_ascii)
+                await run_dashboard(shown or source, stop=stop, logs=logs, draws_ascii=draws_ascii)
             except TerminalLostError:
                 return _TERMINAL_LOST
             finally:
-                link.cancel()
+                for link in links:
+                    link.cancel()
     return 0
+
+
+async def _fleet(
+    source: RemoteSource, url: str, key: str | None, logs: LogRing, fleet: _Fleet
+) -> FleetSource | None:
+    """The fleet that it is a replica of; None: it is in none, or too old to tell."""
+    from nexus_core.errors import NexusError
+    from nexus_tui.sources.fleet.opening import fleet_of
+
+    try:
+        roll = await source.roll()
+    except NexusError:
+        return None  # what is wrong with the link is told on the screen
+    if roll is None:
+        return None
+    through = url if fleet.is_through else None
+    read_only = source.is_read_only
+    return fleet_of(source, roll, key, logs=logs, through=through, is_read_only=read_only)

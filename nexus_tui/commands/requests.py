@@ -10,8 +10,9 @@ from typing import Any
 
 from nexus_tui.commands.base.client import understood
 from nexus_tui.commands.base.errors import NoAnswerError
+from nexus_tui.commands.base.replicas import Replicas, add_only, named
 from nexus_tui.commands.base.request_line import RequestLine, cells, read_line, titles
-from nexus_tui.commands.base.requests_tail import Tail
+from nexus_tui.commands.base.requests_tail import FleetTail
 from nexus_tui.commands.base.subcommands import Subcommands
 from nexus_tui.commands.base.text_view import (
     Asked,
@@ -47,6 +48,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         "and another when it ends."
     )
     add = parser.add_argument
+    add_only(parser)
     add_limit(parser, _MAX_LIMIT, "at most N (default: 50); with --watch to begin with")
     add(
         "words",
@@ -72,7 +74,8 @@ class _Shown:
     """The list, or with --watch what comes to it."""
 
     def __init__(self) -> None:
-        self._tail: Tail | None = None
+        self._tail: FleetTail | None = None
+        self._fleet: Replicas | None = None
 
     def read(self, asked: Asked) -> Any:
         """The answer with those requests only that match; of a tail None where nothing is new.
@@ -81,19 +84,30 @@ class _Shown:
             NoAnswerError: nothing matches, as the filter names something that there is not.
         """
         if self._tail is not None:
-            return self._tail.read(asked)
+            return self._tail.read()
         text = both(asked.options.words, asked.options.filter)
         limit = asked.options.limit
         is_watching = asked.options.watch is not None
         least = _MAX_LIMIT if text else _NOTED if is_watching else 1
-        content = asked.get("/nexus/requests", limit=max(limit, least))
+        content, here = asked.told("/nexus/requests", limit=max(limit, least))
+        fleet = self._fleet = Replicas(asked, here)
+        replicas = fleet.find()
+        told = dict(
+            fleet.ask(
+                replicas,
+                lambda _, one: content if one is asked else _list(one, max(limit, least)),
+            )
+        )
         with understood():
-            listed = [(entry, read_line(entry)) for entry in content["requests"]]
+            entries = [one for name, each in told.items() for one in named(each["requests"], name)]
+            listed = [(entry, read_line(entry)) for entry in entries]
+        if fleet.is_fleet:
+            listed.sort(key=lambda one: -one[1].at)
         wanted = _Wanted(text, listed, asked)
         found = [entry for entry, _ in wanted.of(listed)][:limit]
         if not is_watching:
             return {"requests": found}
-        self._tail = Tail(content, wanted.matches)
+        self._tail = FleetTail(fleet, replicas, told, wanted.matches)
         return {"requests": found[::-1]}
 
     def lines(self, content: Any, asked: Asked) -> Iterable[str]:
@@ -101,18 +115,27 @@ class _Shown:
         from nexus_tui.text.numbers import clock, date
 
         found = [read_line(entry) for entry in content["requests"]]
+        is_fleet = self._fleet is not None and self._fleet.is_fleet
         if self._tail is not None:
             return self._tail.lines(found)
         if not found:
             return [" no request"]
         is_dated = any(date(line.at) != date(time.time()) for line in found)
         return table(
-            titles(),
+            titles(is_fleet=is_fleet),
             [
-                cells(line, f"{date(line.at)} {clock(line.at)}" if is_dated else clock(line.at))
+                cells(
+                    line,
+                    f"{date(line.at)} {clock(line.at)}" if is_dated else clock(line.at),
+                    is_fleet=is_fleet,
+                )
                 for line in found
             ],
         )
+
+
+def _list(asked: Asked, limit: int) -> Any:
+    return asked.get("/nexus/requests", limit=limit)
 
 
 class _Wanted:
@@ -136,6 +159,7 @@ class _Wanted:
         # Of keys, agents and sessions only those are known that asked for something.
         askers = {
             "key": lambda: [line.client or "" for line in lines],
+            "replica": lambda: [line.replica or "" for line in lines],
             "agent": lambda: [line.agent or "" for line in lines],
             "session": lambda: [
                 one or "" for line in lines for one in (line.session, line.subagent)

@@ -10,6 +10,7 @@ from nexus_core.observe.windows.window import Window
 from nexus_tui.commands.backends import cooldowns
 from nexus_tui.commands.base.client import understood
 from nexus_tui.commands.base.errors import NoAnswerError
+from nexus_tui.commands.base.replicas import Replicas, add_only
 from nexus_tui.commands.base.subcommands import Subcommands
 from nexus_tui.commands.base.text_view import Asked, TextView, add_text_view, labelled
 
@@ -17,7 +18,9 @@ from nexus_tui.commands.base.text_view import Asked, TextView, add_text_view, la
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     view = TextView("status", "state and statistics", _read, lines, "the dashboard's first tab")
-    add_text_view(commands, port, view).add_argument(
+    parser = add_text_view(commands, port, view)
+    add_only(parser)
+    parser.add_argument(
         "--window",
         choices=[window.value for window in Window],
         default=Window.FIVE_MINUTES.value,
@@ -26,10 +29,32 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
 
 
 def _read(asked: Asked) -> Any:
-    """The state, with the costs where they are known."""
-    state = asked.get("/nexus/state")
+    """The state, with the costs where they are known; of a fleet that of all replicas."""
+    state, here = asked.told("/nexus/state")
+    with understood():
+        fleet = Replicas(asked, here or state.get("fleet", {}).get("replica"))
+    if fleet.is_fleet:
+        return _of_fleet(asked, state, fleet)
     with understood():
         return {**state, **_costs(asked)}
+
+
+def _of_fleet(asked: Asked, state: Any, fleet: Replicas) -> Any:
+    from nexus_core.observe.event_json import UnreadableError
+    from nexus_tui.commands.base.fleet_state import together
+
+    replicas = fleet.find()
+    told = [*fleet.ask(replicas, lambda _, one: state if one is asked else _state(one))]
+    try:
+        with understood():
+            whole = together(told)
+    except UnreadableError as error:
+        raise NoAnswerError(f"incompatible Nexus version: {error}") from error
+    return {**whole, **_costs(asked), "asked_replicas": [name for name, _ in told]}
+
+
+def _state(asked: Asked) -> Any:
+    return asked.get("/nexus/state")
 
 
 def _costs(asked: Asked) -> dict[str, Any]:
@@ -50,6 +75,8 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
     yield labelled(
         "nexus", f"{state['version']} at {asked.url}, up {uptime(stats['uptime_seconds'])}"
     )
+    if (names := state.get("asked_replicas")) is not None:
+        yield labelled("replicas", ", ".join(map(str, names)))
     zones = (f"{zone} {'on' if on else 'OFF'}" for zone, on in state["zones"].items())
     yield labelled("zones", ", ".join(zones))
     usable = sum(bool(backend.get("is_usable")) for backend in backends)

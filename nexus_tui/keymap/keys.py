@@ -163,7 +163,7 @@ KEYS = (
 # What the last line shows in each place, most wanted first; the rest is in the help.
 _LAST = ("help", "palette", "quit")
 _HINTS: dict[Place, tuple[str, ...]] = {
-    "requests": ("open", "explain", "filter", "pause", "follow", "panic", "errors", "sessions",
+    "requests": ("open", "explain", "filter", "pause", "panic", "errors", "sessions", "follow",
                  "window", *_LAST),
     "sessions": ("fold", "open", "related", "sessions", "sort", "filter", "errors", "pause",
                  "back", *_LAST),

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from nexus_core.worker import WorkerPlace
     from nexus_tui.process.screen import Screen
     from nexus_tui.process.serving import ServerTask
+    from nexus_tui.sources.base import EventSource
+    from nexus_tui.sources.local import LocalSource
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ async def _supervise(
             await ready.wait()
             resume_gc()
             if launch.is_demo:
-                tasks.create_task(_traffic(url, config, signals.stop), name="demo")
+                tasks.create_task(_traffic(url, server.gateway, signals.stop), name="demo")
             announce(launch, config, url, ring)
             if not launch.is_headless:
                 launch = await _show(launch, server, url, signals, ring, screen)
@@ -176,11 +178,16 @@ async def _fleet(launch: Launch, config: Config) -> AsyncGenerator[Config]:
         yield fleet.config(config)
 
 
-async def _traffic(url: str, config: Config, stop: asyncio.Event) -> None:
+async def _traffic(url: str, gateway: Gateway, stop: asyncio.Event) -> None:
+    from nexus_core.demo.keys import make_keys
     from nexus_core.demo.traffic import run_traffic
 
-    key = config.auth.api_keys[0].value.decode("ascii") if config.auth.api_keys else None
-    await run_traffic(url, api_key=key, stop=stop)
+    configured = gateway.config.auth.api_keys
+    if configured:
+        await run_traffic(url, api_key=configured[0].value.decode("ascii"), stop=stop)
+        return
+    keys = await make_keys(gateway)
+    await run_traffic(url, api_key=keys[0] if keys else None, keys=keys, stop=stop)
 
 
 async def _show(
@@ -206,14 +213,15 @@ async def _show(
     source = LocalSource(server.gateway, address, is_demo=launch.is_demo, discovery=discovery)
     server.watch_with(source)
     try:
-        await run_dashboard(
-            source,
-            stop=signals.stop,
-            logs=ring,
-            server=server,
-            screen=screen,
-            draws_ascii=wants_ascii(source.config.tui.ascii, launch.environ),
-        )
+        async with _of_fleet(source, server.gateway.config, ring) as shown:
+            await run_dashboard(
+                shown,
+                stop=signals.stop,
+                logs=ring,
+                server=server,
+                screen=screen,
+                draws_ascii=wants_ascii(source.config.tui.ascii, launch.environ),
+            )
     except TerminalLostError:
         # Whoever uses the proxy should not notice, unless this was the process's own terminal.
         log.warning("terminal lost; the proxy keeps running without the dashboard")
@@ -237,6 +245,27 @@ async def _show(
     finally:
         server.watch_with(None)
     return launch
+
+
+@contextlib.asynccontextmanager
+async def _of_fleet(
+    source: LocalSource, config: Config, logs: LogRing
+) -> AsyncGenerator[EventSource]:
+    """What the dashboard shows: this process, and of a fleet the other replicas as well."""
+    roll = await source.roll()
+    if roll is None:
+        yield source
+        return
+    from nexus_tui.commands.base.client import authorization
+    from nexus_tui.sources.fleet.opening import fleet_of
+
+    fleet = fleet_of(source, roll, authorization(config), logs=logs)
+    following = asyncio.ensure_future(fleet.run())
+    try:
+        yield fleet
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 def _tell_problems(launch: Launch, ring: LogRing) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -24,6 +24,7 @@ from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.client_keys import KeyAnswer, KeyChange, KeyList
+from nexus_tui.sources.fleet.replica import Roll
 
 Status: TypeAlias = Literal["live", "stale", "closed"]
 
@@ -120,6 +121,8 @@ class EventSource(Protocol):
     def actions(self) -> Sequence[OperatorActed]: ...  # the last of operators, newest first
     @property
     def unsaved(self) -> Sequence[Unsaved]: ...  # what differs from the file until restart
+    @property
+    def fleet(self) -> Roll | None: ...  # its replicas, as last told; None: it is in none
 
     @property
     def has_windows(self) -> bool: ...  # False: an old Nexus, which counts since its start only
@@ -182,6 +185,18 @@ class EventSource(Protocol):
 
         Raises:
             NexusError: it can't be done; the message is for the screen.
+        """
+        ...
+
+    def watch(self) -> Callable[[], None]:
+        """Look at the replicas more often until the returned function is called."""
+        ...
+
+    async def roll(self) -> Roll | None:
+        """The replicas of the fleet as they are now; None: it is in none, or too old to say.
+
+        Raises:
+            NexusError: nobody can say; the message is for the screen.
         """
         ...
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
@@ -34,8 +34,12 @@ from nexus_tui.sources.client_keys import (
     read_answer,
     read_keys,
 )
+from nexus_tui.sources.fleet.replica import Roll, read_roll
 from nexus_tui.sources.local_actor import local_actor
 from nexus_tui.sources.local_keys import Keys, change_key
+
+if TYPE_CHECKING:
+    from nexus_core.control.shared.process import Shared
 
 
 class Kept(Protocol):
@@ -114,6 +118,8 @@ class Core(Protocol):
     def unsaved(self) -> Sequence[Unsaved]: ...
     @property
     def cost_tracker(self) -> Costs: ...
+    @property
+    def shared(self) -> Shared | None: ...  # with other processes; None: nothing, as no [fleet]
 
     @property
     def explainer(self) -> Explains: ...
@@ -248,6 +254,21 @@ class LocalSource:
     @property
     def unsaved(self) -> Sequence[Unsaved]:
         return self._core.unsaved
+
+    @property
+    def fleet(self) -> Roll | None:
+        return None
+
+    def watch(self) -> Callable[[], None]:
+        return lambda: None
+
+    async def roll(self) -> Roll | None:
+        shared = self._core.shared
+        if shared is None:
+            return None
+        from nexus_core.control.shared.told import fleet_at
+
+        return read_roll(fleet_at(shared, self.now()))
 
     async def refresh_costs(self) -> None:
         try:

@@ -34,6 +34,7 @@ from nexus_core.types import is_list, is_object
 from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.client_keys import KeyAnswer, KeyChange, KeyList, read_answer, read_keys
+from nexus_tui.sources.fleet.replica import PartOf, Roll, read_roll
 from nexus_tui.sources.remote_calls import HttpCall, call_for, one_request
 from nexus_tui.sources.remote_costs import lines_call, told_lines
 from nexus_tui.sources.remote_http import (
@@ -46,12 +47,7 @@ from nexus_tui.sources.remote_http import (
 from nexus_tui.sources.remote_keys import LIST_CALL, change_call
 from nexus_tui.sources.remote_known import RemoteKnown
 from nexus_tui.sources.remote_logs import RemoteLogs
-from nexus_tui.sources.remote_state import (
-    event_number,
-    parse,
-    read_exchange,
-    read_state,
-)
+from nexus_tui.sources.remote_state import event_number, parse, read_exchange, read_state
 
 _Read = TypeVar("_Read")
 
@@ -59,6 +55,7 @@ PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)  # before each try to reconnect; the last 
 _SILENCE_SECONDS = 12.0  # a Nexus says something every 5 s, if only that it is there
 _ANSWER_SECONDS = 15.0  # of a command, beside what a probe may take
 _RECOUNT_SECONDS = 2.0  # between two looks at the whole state during a flood
+_ROLL_SECONDS = 2.0  # it is asked each second
 _KEY_PROBLEMS = (401, 403)
 _KEPT_EVENTS = 10_000  # between two drains
 
@@ -77,11 +74,16 @@ class RemoteSource(RemoteKnown):
         is_read_only: bool = False,
         pauses_seconds: tuple[float, ...] = PAUSES_SECONDS,
         logs: LogRing | None = None,
+        part_of: PartOf | None = None,
     ) -> None:
-        """`logs` is where the other side's log lines go; None: nobody looks at them."""
+        """`logs` is where the other side's log lines go; None: nobody looks at them.
+
+        `part_of`: it is one of several that a screen shows together.
+        """
         super().__init__()
         self.address = urlsplit(url).netloc
-        self.session = token_hex(8)
+        self.session = token_hex(8) if part_of is None else part_of.session
+        self.has_begun = asyncio.Event()  # what was there when it was attached is known
         self.is_read_only = is_read_only
         self.status: Status = "stale"
         self.stale_since: float | None = None
@@ -100,7 +102,11 @@ class RemoteSource(RemoteKnown):
         self._is_uncounted = False  # events are missing: the statistics are of before them
         self._counted_at = 0.0  # monotonic seconds
         self._http = RemoteHttp(url, authorization, dashboard_agent(self.session))
-        self._logs = None if logs is None else RemoteLogs(logs, self._ask)
+        self._logs = (
+            None
+            if logs is None
+            else RemoteLogs(logs, self._ask, None if part_of is None else part_of.replica)
+        )
 
     # --- what is known -------------------------------------------------------------------
 
@@ -137,6 +143,11 @@ class RemoteSource(RemoteKnown):
     def close(self) -> None:
         self.status = "closed"
         self._arrived.set()
+
+    def be(self, part: PartOf) -> None:
+        """Be one of several that a screen shows together."""
+        if self._logs is not None:
+            self._logs.replica = part.replica
 
     # --- the link ------------------------------------------------------------------------
 
@@ -255,6 +266,7 @@ class RemoteSource(RemoteKnown):
                 self._unseen += self._state.take(told)
                 self._hear_of_logs()
                 await self._count_anew()
+                self.has_begun.set()
                 self._arrived.set()
             case "gap":
                 self._miss(told)
@@ -296,6 +308,15 @@ class RemoteSource(RemoteKnown):
         is_due = time.monotonic() - self._counted_at >= _RECOUNT_SECONDS
         if self._is_uncounted and is_due:
             await self._look()
+
+    async def roll(self) -> Roll | None:
+        try:
+            call = HttpCall("GET", "/nexus/replicas")
+            return read_roll(await self._http.ask(call, _ROLL_SECONDS))
+        except UnknownCallError:
+            return None
+        except (RemoteError, UnreadableError) as error:
+            raise LinkLostError(f"{self.address}: {error}") from error
 
     async def refresh_costs(self) -> None:
         if self.status != "live":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nexus_core.config.schema import Config
 from nexus_core.control.unsaved import Unsaved
@@ -13,6 +13,7 @@ from nexus_core.observe.stats import Stats
 from nexus_core.observe.windows.counted import Counted
 from nexus_core.observe.windows.window import Window
 from nexus_core.types import PrivacyZone, QueueState
+from nexus_tui.sources.fleet.replica import Roll
 from nexus_tui.sources.remote_state import RemoteState
 
 
@@ -58,6 +59,13 @@ class RemoteKnown:
     @property
     def unsaved(self) -> Sequence[Unsaved]:
         return self._state.unsaved
+
+    @property
+    def fleet(self) -> Roll | None:
+        return None
+
+    def watch(self) -> Callable[[], None]:
+        return lambda: None
 
     def now(self) -> float:
         return time.time() + self._state.clock_offset

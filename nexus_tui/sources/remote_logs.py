@@ -25,8 +25,17 @@ _MAX_ID = 64
 class RemoteLogs:
     """Reader of the log lines of an attached Nexus."""
 
-    def __init__(self, ring: LogRing, ask: Callable[[HttpCall], Awaitable[dict[str, Any]]]) -> None:
-        """`ask` gives the answer to a call; it raises as RemoteHttp.ask does."""
+    def __init__(
+        self,
+        ring: LogRing,
+        ask: Callable[[HttpCall], Awaitable[dict[str, Any]]],
+        replica: str | None = None,
+    ) -> None:
+        """`ask` gives the answer to a call; it raises as RemoteHttp.ask does.
+
+        `replica`: which one of a fleet it is.
+        """
+        self.replica = replica
         self._ring = ring
         self._ask = ask
         self._last: str | None = None  # the id of the newest line that was taken in
@@ -66,7 +75,7 @@ class RemoteLogs:
         unreadable = 0
         for line in lines[-CAPACITY:]:
             try:
-                self._ring.add(_read_line(line))
+                self._ring.add(_read_line(line, self.replica))
             except UnreadableError:
                 unreadable += 1
         if unreadable:
@@ -75,11 +84,11 @@ class RemoteLogs:
 
     def _report(self, problem: str) -> None:
         if problem != self._problem:
-            log.warning("log of the attached Nexus: %s", problem)
+            log.warning("log of %s: %s", self.replica or "the attached Nexus", problem)
         self._problem = problem
 
 
-def _read_line(told: object) -> LogLine:
+def _read_line(told: object, replica: str | None = None) -> LogLine:
     """A line that is safe to draw, whatever the other side says."""
     if not is_object(told):
         raise UnreadableError("a line of a log must be an object")
@@ -92,4 +101,5 @@ def _read_line(told: object) -> LogLine:
         logger=escaped(line.logger[:_MAX_NAME]),
         text=shortened(escaped(shortened(line.text))),
         request_id=request if is_id else None,
+        replica=None if replica is None else escaped(replica),
     )

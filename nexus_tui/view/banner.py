@@ -10,6 +10,7 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock
 from nexus_tui.view.actors import by_whom, last_cut
 from nexus_tui.view.frame import Frame
+from nexus_tui.view.replicas import is_cut_in_part, reach_words, replica_alarms
 from nexus_tui.view.zones import Cut, ZoneWatch
 
 _LONG_SECONDS = 60.0  # that rows may wait for PostgreSQL before anybody is told
@@ -33,6 +34,10 @@ def alarms(frame: Frame, zones: ZoneWatch, server: Mortal | None, *, is_short: b
         lines.append("LINK CLOSED: values are stale")
     if frame.notice:
         lines.append(escaped(frame.notice))
+    if frame.fleet is not None:
+        lines += replica_alarms(frame.fleet, is_short=is_short)
+        if is_cut_in_part(frame.fleet, frame.now):
+            lines.append(f"OPEN ZONE {reach_words(frame.fleet, frame.now)}")
     outbox = None if frame.costs is None else frame.costs.outbox
     if outbox is not None and outbox.oldest is not None:
         lines += _late_rows(outbox.rows, outbox.oldest, outbox.problem, frame.now)
@@ -44,9 +49,9 @@ def _late_rows(rows: int, oldest: float, problem: str | None, now: float) -> lis
     """That rows wait for PostgreSQL, where they do so for long."""
     if now - oldest < _LONG_SECONDS:
         return []
-    why = "" if problem is None else f": {escaped(problem)}"
+    why = "for PostgreSQL" if problem is None else f"for {escaped(problem)}"
     said = "1 row waits" if rows == 1 else f"{rows:,} rows wait"
-    return [f"LEDGER: {said} for PostgreSQL since {clock(oldest)}{why}"]
+    return [f"LEDGER: {said} since {clock(oldest)} {why}"]
 
 
 def _cut(zone: PrivacyZone, frame: Frame, cut: Cut | None, *, is_short: bool) -> str:

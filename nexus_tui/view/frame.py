@@ -23,6 +23,7 @@ from nexus_core.observe.windows.counted import (
 from nexus_core.observe.windows.window import Window
 from nexus_core.types import BackendState, PrivacyZone, QueueState
 from nexus_tui.sources.base import EventSource, Status
+from nexus_tui.sources.fleet.replica import Roll
 from nexus_tui.view.model import ViewModel
 
 _Counts = tuple[int | bool | None, ...]
@@ -70,6 +71,7 @@ class Frame:
     actions: Sequence[OperatorActed]  # the last of operators, newest first
     unsaved: Sequence[Unsaved]  # what differs from the file until restart
     session: str  # this screen's own word, by which its own actions are known
+    fleet: Roll | None  # the replicas; None: it is in no fleet
 
     @property
     def total(self) -> int:
@@ -121,6 +123,7 @@ class Frames:
             actions=source.actions,
             unsaved=source.unsaved,
             session=source.session,
+            fleet=source.fleet,
         )
         return self.current
 

@@ -40,7 +40,13 @@ def known_names(
         origins = {row.origin for row in view.rows}
         yield from {one or "" for origin in origins for one in (origin.session, origin.subagent)}
 
+    def replicas() -> Iterable[str]:
+        if source.fleet is not None:
+            yield from (replica.name for replica in source.fleet.replicas)
+        yield from {row.replica or "" for row in view.rows}
+
     return {
+        "replica": replicas,
         "model": models,
         "backend": backends,
         "key": keys,

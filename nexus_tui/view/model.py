@@ -70,7 +70,10 @@ class ViewModel:
         capacity: int = SCREEN_CAPACITY,
         *,
         now: Callable[[], float] = time.time,
+        is_fleet: bool = False,
     ) -> None:
+        """`is_fleet`: the requests are those of several replicas."""
+        self.is_fleet = is_fleet
         self.requests = requests  # changed by the source; `take` hears of which
         self.known_names: Names | None = None  # for the filter, which tells of others
         self.rate = RateSeries()
@@ -82,7 +85,7 @@ class ViewModel:
         self.troubles: Troubles = defaultdict(lambda: deque(maxlen=_TROUBLES))
         self.marked: list[RequestRecord] = []  # at most two, for the diff
         self._to_mark: tuple[RequestRecord, str] | None = None  # with the id of one yet to come
-        self.sorting = Sorting(request_ways(), usual="time")
+        self.sorting = Sorting(request_ways(is_fleet=is_fleet), usual="time")
         self.filter = RequestFilter()
         self._now = now  # seconds since the epoch, by the clock that requests are stamped with
         self._looked_at = now()  # when the filter's ages were measured; a pause stops it

@@ -101,8 +101,16 @@ def _first(pair: tuple[float | Decimal | str, T]) -> float | Decimal | str:
     return pair[0]
 
 
-def request_ways() -> dict[str, Way[RequestRecord]]:
+def request_ways(*, is_fleet: bool = False) -> dict[str, Way[RequestRecord]]:
     """How requests can be sorted: by what their columns show, but for the id, which is random."""
+    ways = _request_ways()
+    return {**ways, "replica": _REPLICA} if is_fleet else ways
+
+
+_REPLICA: Way[RequestRecord] = Way("v", lambda row: row.replica, is_text=True)
+
+
+def _request_ways() -> dict[str, Way[RequestRecord]]:
     return {
         "time": Way("t", None),
         "key": Way("y", lambda row: row.client, is_text=True),

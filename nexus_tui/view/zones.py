@@ -26,9 +26,11 @@ class ZoneWatch:
         self.cuts: dict[PrivacyZone, Cut] = {}
 
     def toggle(self, event: ZoneToggled) -> None:
-        """A zone was switched on or off."""
+        """A zone was switched on or off; of a fleet each replica tells of it."""
         if event.enabled:
             self.cuts.pop(event.zone, None)
+        elif (cut := self.cuts.get(event.zone)) is not None:
+            cut.ended += event.ended
         else:
             self.cuts[event.zone] = Cut(event.at, event.ended)
 

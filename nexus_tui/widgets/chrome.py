@@ -18,6 +18,7 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clip, count, dollars, fit, uptime
 from nexus_tui.view.frame import Frame, Frames
 from nexus_tui.view.model import ViewModel
+from nexus_tui.view.replicas import replicas_cell
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, joined
 
 
@@ -74,6 +75,11 @@ def _spend_items(frame: Frame, *, is_short: bool) -> list[Line]:
         style = "bad" if costs.month >= costs.monthly_limit else "text"
         items.append(((month, style), ("" if is_short else " month", "dim")))
     return items
+
+
+def _fleet_items(frame: Frame) -> list[Line]:
+    """How many replicas are shown; nothing where there is no fleet."""
+    return [] if frame.fleet is None else [(replicas_cell(frame.fleet),)]
 
 
 class StatusBar(LineWidget):
@@ -148,6 +154,7 @@ class StatusBar(LineWidget):
             shown = f":{port}" if is_here else f"{fit(escaped(host), _HOST).rstrip()}:{port}"
             return [
                 (("NEXUS ", "title"), (shown, "bright")),
+                *_fleet_items(frame),
                 (zones[0], (" ", "text"), zones[1]),
                 ((f"{usable}/{total} ok", health),),
                 ((f"{in_flight}", "text"), (" in flight", "dim")),
@@ -157,6 +164,7 @@ class StatusBar(LineWidget):
             ]
         return [
             (("NEXUS ", "title"), (escaped(source.address), "bright")),
+            *_fleet_items(frame),
             (("up ", "dim"), (up, "text")),
             (("zones ", "dim"), zones[0], (" ", "text"), zones[1]),
             (("backends ", "dim"), (f"{usable}/{total} ok", health)),

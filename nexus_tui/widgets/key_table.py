@@ -128,7 +128,10 @@ class KeyTable(SortableList):
             text = self._watch.problem
             told = "Asking for the client keys …" if text is None else f"No keys: {escaped(text)}."
             return [rule(width, "Keys"), (), *(((f" {x}", "dim"),) for x in wrap(told, width - 2))]
-        ordered = keys if self._sorting.is_usual else self._sorting.top_first(keys)
+        if self._sorting.is_usual:
+            ordered = sorted(keys, key=lambda key: key.state == "revoked")  # these last
+        else:
+            ordered = self._sorting.top_first(keys)
         self._rows = self.typed.of(ordered)
         self.locate()
         return super().lines(width, height)

@@ -74,6 +74,8 @@ def _decision(row: RequestRecord, width: int) -> list[Line]:
     zone = row.zone.value if row.zone else NOTHING
     reason = row.reason.value if row.reason else NOTHING
     lines += fact("reason", f"{reason}, zone {zone}", width)
+    if row.replica is not None:
+        lines += fact("replica", escaped(row.replica), width)
     if row.origin.agent is not None or row.origin.session is not None:
         lines += fact("agent", escaped(origin_words(row.origin)), width)
     if row.error is not None:

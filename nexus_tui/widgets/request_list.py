@@ -39,7 +39,7 @@ class RequestList(SortableList):
         self.following = True
         self._view = view
         self._title = title
-        self._columns = RequestColumns(own_columns)
+        self._columns = RequestColumns(own_columns, is_fleet=view.is_fleet)
         self._seq = -1  # of the row under the cursor
         self._drawn: dict[tuple[int, int, int, bool], Line] = {}
         self.filtered = Filtered(

@@ -35,7 +35,7 @@ class ZoneBoard(LineWidget):
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         return [
-            rule(width, "Zones", "on/off lasts until the server restarts"),
+            rule(width, "Zones", self._lasts),
             (),
             *(line for zone in _ZONES for line in self._zone(zone)),
             (),
@@ -51,6 +51,12 @@ class ZoneBoard(LineWidget):
     def _zone_lines(self) -> int:
         """How many lines a zone takes."""
         return 1 if self.size.width >= _WIDE else 2
+
+    @property
+    def _lasts(self) -> str:
+        if self._frames.current.fleet is not None:
+            return "on/off holds on every replica, until it is switched again"
+        return "on/off lasts until the server restarts"
 
     def _zone(self, zone: PrivacyZone) -> list[Line]:
         frame = self._frames.current

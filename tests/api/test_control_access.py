@@ -19,6 +19,8 @@ GETS = (
     "/nexus/keys",
     "/nexus/keys/local",
     "/nexus/logs",
+    "/nexus/replicas",
+    "/nexus/replicas/local/nexus/state",
     "/nexus/requests",
     "/nexus/requests/none",
     "/nexus/requests/none/bodies",
@@ -50,7 +52,10 @@ def test_no_route_of_the_control_api_is_missing_here() -> None:
     paths = create_app(keyed()).openapi()["paths"]
 
     known = {
-        path.replace("{name}", "local").replace("{zone}", "open").replace("{request_id}", "none")
+        path.replace("{name}", "local")
+        .replace("{zone}", "open")
+        .replace("{request_id}", "none")
+        .replace("{path}", "nexus/state")
         for path in paths
         if path.startswith("/nexus")
     }

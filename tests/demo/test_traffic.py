@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
@@ -89,6 +90,17 @@ async def test_an_agent_works_in_a_session_beside_the_crowd() -> None:
 
     agent = [headers for headers, _ in gateway.requests if "X-Claude-Code-Session-Id" in headers]
     assert {headers["Authorization"] for headers in agent} == {"Bearer mine"}
+
+
+async def test_the_crowd_comes_with_several_keys_the_first_ones_more_often() -> None:
+    gateway, keys = Gateway(), ("often", "seldom")
+
+    async with serving(gateway) as url, traffic(url, api_key="mine", keys=keys):
+        await until(lambda: len(gateway.requests) > 100)
+
+    told = Counter(headers["Authorization"] for headers, _ in gateway.requests)
+    assert set(told) <= {"Bearer mine", "Bearer often", "Bearer seldom"}
+    assert told["Bearer often"] > told["Bearer seldom"] > 0
 
 
 async def test_bursts_ask_for_one_model_many_times_at_once_and_are_bounded() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
-from nexus_core.providers.native import NativeApis, asked_in_time
+from nexus_core.providers.native import NativeApis, ask_within, asked_in_time
 from nexus_core.types import API_NAMES, DialectName, Operation
 from nexus_core.upstream.base import UpstreamError
 
@@ -227,3 +228,33 @@ def test_only_the_note_on_billing_is_left_out(body: bytes, expected: bytes) -> N
     request = MESSAGES.read_request(Operation.CHAT, body.replace(b"%s", note))
 
     assert MESSAGES.write_passed(request, "longer-name") == expected.replace(b"%s", note)
+
+
+class SlowServer(Server):
+    """Never answers; the questions are kept."""
+
+    async def post_small(self, path: str, body: bytes) -> tuple[int, bytes]:
+        self.asked.append((path, body))
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nobody ends it")
+
+
+async def test_a_server_whose_answer_hangs_is_not_asked_with_every_probe() -> None:
+    server, apis = SlowServer(OLLAMA), fresh(DialectName.ANTHROPIC)
+    known = apis.names
+
+    for _ in range(12):
+        await ask_within(0.01, apis, server)
+
+    assert [path for path, _ in server.asked] == ["/v1/messages"] * 2
+    assert apis.names == known
+
+
+async def test_one_that_hung_is_asked_at_once_after_it_was_away() -> None:
+    server, apis = SlowServer(OLLAMA), fresh()
+    await ask_within(0.01, apis, server)
+
+    apis.was_away()
+    await ask_within(1, apis, Server(OLLAMA))
+
+    assert "messages" in apis.names

@@ -13,6 +13,7 @@ from nexus_core.dialects.gemini.signatures import DUMMY
 from nexus_core.dialects.inbound import GEMINI_PATH
 from nexus_core.observe.events import RequestReceived, TokenUsage
 from tests.contract.scripted_upstream import answers, hang, streams
+from tests.dialects.anthropic.sdk import check_request as check_anthropic
 from tests.dialects.gemini.oracles import check_body as check_google
 from tests.scenarios.gemini_api import (
     ANSWER,
@@ -134,8 +135,7 @@ async def test_a_recorded_request_is_answered_by_every_kind_of_backend(
 
     assert answer.status_code == 200, answer.text
     sent = json.loads(up.last.body)
-    if configured is not claude:
-        check_chat(sent)
+    (check_anthropic if configured is claude else check_chat)(sent)
     assert "dir_path" in up.last.body.decode() or not body_of(name).get("tools")
     assert '"OBJECT"' not in up.last.body.decode()
     chunks = chunks_of(answer.text)

@@ -18,6 +18,7 @@ from openai.types.responses import (
 from nexus_core.config.schema import BackendConfig
 from tests.contract.bodies import ANSWER, DONE, FIRST, STOP, TOOL_ANSWER, event
 from tests.contract.scripted_upstream import answers, streams
+from tests.dialects.anthropic.sdk import check_request as check_anthropic
 from tests.dialects.gemini.oracles import check_body as check_google
 from tests.scenarios.messages import (
     call_piece,
@@ -74,8 +75,8 @@ async def test_a_recorded_request_is_answered_by_every_kind_of_backend(
 
     assert answer.status_code == 200, answer.text
     sent = json.loads(up.last.body)
-    if configured is not opus:
-        (check_google if configured is gemini else check_chat)(sent)
+    checks = {opus: check_anthropic, gemini: check_google, local: check_chat}
+    checks[configured](sent)
     text = up.last.body.decode()
     for own in ("encrypted_content", "RmFrZUVu", "client_metadata", "turn_metadata", "web_search"):
         assert own not in text

@@ -66,6 +66,7 @@ class FakeGateway:
         self.commands: list[Command] = []
         self.unsaved: tuple[Unsaved, ...] = ()
         self.held = ExitStack()  # the slots of what runs
+        self.shared: None = None
         self.keys = LiveKeys(None, now, lambda: 0, lambda _: None)
         self.key_control = KeyControl(
             self.keys,

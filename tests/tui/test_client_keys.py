@@ -93,6 +93,19 @@ async def test_without_keys_it_says_how_one_is_made() -> None:
     assert "nexus keys create laptop --rpm 60 --budget 20" in text
 
 
+async def test_it_is_drawn_in_ascii_where_that_is_all_there_is() -> None:
+    stage = make_stage(plays=False)
+    make_keys(stage)
+    app = NexusApp(stage.source, now=fixed_now, draws_ascii=True)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await press(pilot, "7")
+        await until(lambda: app.client_keys.keys is not None)
+        text = await press(pilot)
+
+    assert text.isascii()
+    assert "###. 45/60" in text
+
+
 async def test_enter_shows_its_requests_and_esc_leads_back() -> None:
     async with opened() as shown:
         await shown.press("j", "enter")
@@ -120,7 +133,7 @@ async def test_space_blocks_a_key_and_lets_it_in_again() -> None:
 async def test_a_key_of_the_environment_is_not_changed_here() -> None:
     async with opened() as shown:
         for key in ("space", "K", "r", "e"):
-            text = await shown.press("G", key)
+            text = await shown.press("g", "j", "j", key)
             assert "ci-runner is a key of the environment" in text
             assert not shown.app.screen.is_modal
 

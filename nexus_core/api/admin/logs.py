@@ -28,7 +28,8 @@ def create_router(gateway: Gateway) -> APIRouter:
         `last` is the id to resume after. `skipped` counts missing lines after `after`: too many
         for one answer, or no longer kept. An id of another run is ignored.
         """
-        return read_logs(gateway.logs, limit, after)
+        here = {} if gateway.shared is None else {"replica": gateway.shared.replica}
+        return {**read_logs(gateway.logs, limit, after), **here}
 
     return router
 

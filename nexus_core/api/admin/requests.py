@@ -80,12 +80,13 @@ def create_router(gateway: Gateway) -> APIRouter:
 
         `run` is another word after a restart: ids of before it are not known any more.
         """
-        rows: list[str] = []
+        here, rows = _here(gateway), list[str]()
         for number, one in enumerate(gateway.recent.newest(limit, before), 1):
-            rows.append(json.dumps(_values(one, LISTED)))
+            rows.append(json.dumps(_values(one, LISTED) | here))
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
-        listed = f'{{"run":"{gateway.event_log.run}","requests":[{",".join(rows)}]}}'
+        head = json.dumps({"run": gateway.event_log.run, **here})
+        listed = f'{head[:-1]},"requests":[{",".join(rows)}]}}'
         return Response(listed, media_type="application/json")
 
     @router.get("/{request_id}")
@@ -96,7 +97,8 @@ def create_router(gateway: Gateway) -> APIRouter:
         """
         found = await _find(gateway, request_id)
         has_body = found.request_id in gateway.captures
-        return {**_values(found, (*LISTED, *DETAIL)), "has_body": has_body}
+        told = _values(found, (*LISTED, *DETAIL)) | _here(gateway)
+        return {**told, "has_body": has_body}
 
     @router.get("/{request_id}/bodies")
     async def bodies(request_id: str, response: Response) -> dict[str, Any]:
@@ -164,6 +166,11 @@ async def _find(gateway: Gateway, request_id: str) -> RequestRecord:
         f"request {request_id!r} not found{meant}; the last {requests.capacity} requests are kept",
         param="request_id",
     )
+
+
+def _here(gateway: Gateway) -> dict[str, str]:
+    """The replica that this is, where there is a fleet."""
+    return {} if gateway.shared is None else {"replica": gateway.shared.replica}
 
 
 def _values(record: RequestRecord, facts: Facts) -> dict[str, Any]:

@@ -221,6 +221,7 @@ SCHEMAS: dict[str, Json] = {
         ("model", "prompt"), model=_MODEL, prompt=_TEXT_OR_LIST, stream=_STREAM
     ),
     "Nothing": {"type": "object", "maxProperties": 0},
+    "RelayedCommand": {"type": "object"},  # what the other replica takes at that path
     "EmbeddingsRequest": _object(("model", "input"), model=_MODEL, input=_TEXT_OR_LIST),
     "EmbeddingsAnswer": _object(("data",), data=_list_of({"type": "object"})),
 }

@@ -26,6 +26,7 @@ from nexus_core.types import DialectName
 if TYPE_CHECKING:
     from nexus_core.keys.held import HeldKey
 
+_known_names = SECRETS.names
 # Reading a prompt of this length takes a millisecond or two, during which streams stand still.
 LONG_PROMPT_BYTES = 256 * 1024
 
@@ -81,7 +82,10 @@ class Completions:
         """
         # Content-Type is not looked at: curl -d and many a script send JSON as a form, and the
         # other web pages that could do so from a browser were turned away at the door.
-        if SECRETS.are_in_name(envelope.model):  # it would stand in lists, logs and the ledger
+        model = envelope.model
+        is_secret = _known_names.get(model)
+        if is_secret or (is_secret is None and SECRETS.are_in_name(model)):
+            # It would stand in lists, logs and the ledger.
             raise InvalidRequestError("model: this is a key, not a model's name", param="model")
         if dialect.passed_headers:
             envelope = with_headers(envelope, format_headers(arrival.headers, dialect))

@@ -66,11 +66,23 @@ def fleet_as_json(shared: Shared) -> JsonObject:
         "why": None if since is None else link.problem or "it has not answered yet",
         "closed": list(shared.closed),
         "quarantine": link.is_quarantined,
+        "when_alone": shared.config.when_alone,
         "open_zone_lease_seconds": shared.config.open_zone_lease_seconds,
         "dead_after_seconds": shared.config.dead_after_seconds,
         "switches": shared.switches.version,
         "live": link.live,
     }
+
+
+def fleet_at(shared: Shared, at: float) -> JsonObject:
+    """All of it at a time, in seconds since the epoch: GET /nexus/replicas."""
+    return {"at": at, "fleet": fleet_as_json(shared), "replicas": replicas_as_json(shared)}
+
+
+def address_of(shared: Shared, replica: str) -> str | None:
+    """Where others reach a replica, as it says itself; None: nowhere, or there is none."""
+    found = [one for one in shared.members if one.replica == replica and one.address is not None]
+    return next((one.address for one in sorted(found, key=lambda one: one.is_dead)), None)
 
 
 def health(shared: Shared, *, is_from_here: bool) -> JsonObject:

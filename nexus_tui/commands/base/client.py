@@ -47,7 +47,14 @@ def find_running(url: str | None, config: Config) -> str:
 
 
 def get_json(url: str, path: str, config: Config, query: Mapping[str, str | int]) -> Any:
-    """GET `path` of the Nexus at `url`, as JSON.
+    """GET `path` of the Nexus at `url`, as JSON; errors as of `get_told`."""
+    return get_told(url, path, config, query)[0]
+
+
+def get_told(
+    url: str, path: str, config: Config, query: Mapping[str, str | int]
+) -> tuple[Any, str | None]:
+    """GET `path` of the Nexus at `url`, as JSON, and the replica of a fleet that answers.
 
     Raises:
         NotFoundError: there is no such thing there.
@@ -63,7 +70,11 @@ def get_json(url: str, path: str, config: Config, query: Mapping[str, str | int]
         httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client,
     ):
         answer = client.get(path, params=dict(query), headers=headers)
-    return content_of(answer, config)
+    content = content_of(answer, config)
+    here = answer.headers.get("x-nexus-replica")
+    if here is None and is_object(content) and isinstance(told := content.get("replica"), str):
+        here = told
+    return content, here
 
 
 def seconds_to_answer(config: Config) -> float:

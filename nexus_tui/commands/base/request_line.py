@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nexus_core.observe.origin.origin import Origin
 from nexus_core.types import PrivacyZone, RouteReason, is_object
+
+if TYPE_CHECKING:
+    from nexus_core.observe.facts import Facts
 
 
 class Tokens(NamedTuple):
@@ -29,6 +32,7 @@ class RequestLine:
     endpoint: str = ""
     path: str | None = None
     client: str | None = None
+    replica: str | None = None
     agent: str | None = None
     session: str | None = None
     subagent: str | None = None
@@ -94,16 +98,20 @@ def read_line(entry: Any) -> RequestLine:
 # Text ---------------------------------------------------------------------------------------------
 
 
-def titles() -> list[str]:
+def columns(*, is_fleet: bool = False) -> Facts:
+    """The columns; of a fleet with the replica."""
+    from nexus_core.observe.facts import TEXT_LIST
+
+    return tuple([pair for pair in TEXT_LIST if is_fleet or pair[0] != "replica"])
+
+
+def titles(*, is_fleet: bool = False) -> list[str]:
     """The heads of the columns."""
-    from nexus_core.observe.facts import TEXT_LIST
-
-    return [fact.title for _, fact in TEXT_LIST]
+    return [fact.title for _, fact in columns(is_fleet=is_fleet)]
 
 
-def cells(line: RequestLine, at: str) -> list[str]:
+def cells(line: RequestLine, at: str, *, is_fleet: bool = False) -> list[str]:
     """Of each column; `at` is its time as text."""
-    from nexus_core.observe.facts import TEXT_LIST
     from nexus_tui.text.facts import fact_text
     from nexus_tui.text.numbers import NOTHING, short_session
 
@@ -119,7 +127,7 @@ def cells(line: RequestLine, at: str) -> list[str]:
     }
     return [
         own[fact.name] if fact.name in own else fact_text(fact, line.values.get(key))
-        for key, fact in TEXT_LIST
+        for key, fact in columns(is_fleet=is_fleet)
     ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nexus_tui.commands.base.client import (
     find_running,
     get_json,
+    get_told,
     json_text,
     understood,
     visible_json,
@@ -39,6 +40,10 @@ class Asked:
             NoAnswerError: there is none.
         """
         return get_json(self.url, path, self.config, query)
+
+    def told(self, path: str, **query: str | int) -> tuple[Any, str | None]:
+        """The same, and the replica of a fleet that answers; None without a fleet."""
+        return get_told(self.url, path, self.config, query)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class Line(Protocol):
     def logger(self) -> str: ...
     @property
     def text(self) -> str: ...
+    @property
+    def replica(self) -> str | None: ...  # None where there is no fleet
 
 
 def _word(text: str) -> Test[Line]:
@@ -56,7 +58,7 @@ def _level(value: Value, clock: Clock) -> Test[Line]:
 class _Of:
     """A line of a level."""
 
-    at, logger, text = 0.0, "", ""
+    at, logger, text, replica = 0.0, "", "", None
 
     def __init__(self, level: str) -> None:
         self.level = level
@@ -78,6 +80,13 @@ LOGS = Language[Line](
             "part of the logger's name",
             one_text(lambda line: line.logger),
             ("name", "module"),
+        ),
+        Key(
+            "replica",
+            "box-2  =box-2",
+            "part of the name of the replica whose line it is; = all of it",
+            one_text(lambda line: line.replica),
+            ("box",),
         ),
         Key(
             "id",

@@ -47,6 +47,8 @@ class Filterable(Protocol):
     @property
     def api(self) -> str: ...
     @property
+    def replica(self) -> str | None: ...  # None where there is no fleet
+    @property
     def client(self) -> str | None: ...
     @property
     def origin(self) -> Origin: ...
@@ -201,6 +203,13 @@ REQUESTS = Language[Filterable](
             "part of the id of the agent's session, or of its subagent; none",
             texts(lambda row: (row.origin.session, row.origin.subagent)),
             ("conversation",),
+        ),
+        _K(
+            "replica",
+            "box-2  =box-2",
+            "part of the name of the replica that has it; = all of it",
+            one_text(lambda row: row.replica),
+            ("box",),
         ),
         _K(
             "path",

@@ -24,6 +24,7 @@ _COLUMNS = {
     for column in (
         Column("time", "time", 8, 3),
         Column("id", "id", 8, 10),
+        Column("replica", "replica", 8, 5, grows=12),
         Column("key", "key", 8, 12, grows=12),
         Column("api", "api", 9, 17),
         Column("agent", "agent", 12, 14, grows=16),
@@ -66,12 +67,13 @@ def _column(name: str, fact: Fact) -> Column:
 class RequestColumns:
     """Which columns the lists have: a person's own, or all that there is room for."""
 
-    def __init__(self, own: Sequence[str] | None = None) -> None:
+    def __init__(self, own: Sequence[str] | None = None, *, is_fleet: bool = False) -> None:
         """
         Args:
             own: names of SCREEN_LIST, in the order wanted; the last ones go where it is narrow.
+            is_fleet: the requests are those of several replicas, and each is named.
         """
-        names = own or tuple(_FACTS)
+        names = own or tuple([name for name in _FACTS if is_fleet or name != "replica"])
         self._drops_last = own is not None
         self._wide = tuple([_column(name, _FACTS[name]) for name in names if name in _FACTS])
         self._narrow = tuple([_LETTER if one.id == "reason" else one for one in self._wide])

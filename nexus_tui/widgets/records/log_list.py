@@ -28,6 +28,7 @@ _STYLES = {
 }
 _WIDE = 160  # columns from which there is room for the logger
 _LOGGER = 24
+_REPLICA = 10
 
 
 class LogList(RowList):
@@ -96,6 +97,8 @@ class LogList(RowList):
     def _all(self) -> Iterator[LogLine]:
         """Each of the two in its own order, by the time."""
         rings = [[line for _, line in ring.after(0)] for ring in (self._ring, self._notices)]
+        if any(line.replica is not None for line in rings[0]):
+            rings[0].sort(key=lambda line: line.at)  # each replica's lines come in their own time
         return merge(*rings, key=lambda line: line.at)
 
     def _shows(self, line: LogLine) -> bool:
@@ -127,9 +130,11 @@ class LogList(RowList):
         logger = ""
         if width >= _WIDE:
             logger = f"  {fit(line.logger.removeprefix('nexus_core.'), _LOGGER)}"
+        replica = "" if line.replica is None else f"{fit(line.replica, _REPLICA)} "
         return (
             (f" {clock(line.at)} ", "dim"),
             (f"{line.level:<8} ", style),
-            (fit(line.text, width - 19 - len(logger)), style),
+            (replica, "title"),
+            (fit(line.text, width - 19 - len(logger) - len(replica)), style),
             (logger, "dim"),
         )

@@ -27,6 +27,7 @@ class Row:
     path: str | None = None
     api: str = "chat"
     client: str | None = "ci"
+    replica: str | None = None
     origin: Origin = NO_ORIGIN
     asked_model: str = "llama3:70b"
     served_model: str | None = "llama3:70b"

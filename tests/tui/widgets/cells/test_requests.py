@@ -115,7 +115,16 @@ def test_more_columns_come_with_more_room() -> None:
     assert {"id", "zone", "reason", "tokens"} <= {*shown[120]}
     assert {"key", "error"} <= {*shown[150]}
     assert {"key", "error", "tries", "api", "stream"} <= {*shown[200]}
-    assert shown[240] == [name for name, _ in SCREEN_LIST]
+    assert shown[240] == [name for name, _ in SCREEN_LIST if name != "replica"]
+
+
+def test_in_a_fleet_the_replica_is_shown_where_there_is_room() -> None:
+    of_fleet = RequestColumns(is_fleet=True)
+    shown = {width: [*cells(GOOD, width, of_fleet)] for width in (60, 80, 120, 260)}
+
+    assert "replica" not in shown[60]
+    assert "replica" in shown[120]
+    assert shown[260] == [name for name, _ in SCREEN_LIST]
 
 
 def test_columns_of_a_person_s_own_stand_in_their_order_and_the_last_ones_go_first() -> None:
@@ -127,4 +136,5 @@ def test_columns_of_a_person_s_own_stand_in_their_order_and_the_last_ones_go_fir
 
 
 def test_every_column_but_the_id_can_be_sorted_by() -> None:
-    assert {*request_ways()} == {name for name, _ in SCREEN_LIST} - {"id"}
+    assert {*request_ways(is_fleet=True)} == {name for name, _ in SCREEN_LIST} - {"id"}
+    assert {*request_ways()} == {*request_ways(is_fleet=True)} - {"replica"}
