@@ -97,6 +97,15 @@ class RateLimitedError(NexusError):
         self.headers = (("retry-after", str(max(1, seconds))),)
 
 
+class SharedLimitsError(NexusError):
+    """The client key's limits are shared by replicas, and can't be asked for now."""
+
+    status = 503
+    code = "coordination_unavailable"
+    type = "service_unavailable"
+    headers = (("retry-after", "1"),)
+
+
 class KeyNotFoundError(NexusError):
     """No created client key has this name."""
 
@@ -276,7 +285,7 @@ class BudgetExceededError(ServiceUnavailableError):
 
 
 class CoordinationUnavailableError(ServiceUnavailableError):
-    """Only open backends could serve the request, and what replicas share can't be reached."""
+    """What replicas share can't be reached: not for the open zone, nor for limited money."""
 
     code = "coordination_unavailable"
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from nexus_core.discovery.watch import Discoverable, Discovery
 
 _FOR_IMPORTS = 8  # descriptors
+_LAST_SECONDS = 1.0  # for the last requests to end
 _SOON_SECONDS = 1.0  # after the start, when the first requests have been served
 # Not needed to serve requests, so imported then.
 _FOR_PEOPLE = (
@@ -148,6 +149,7 @@ class Gateway:
             number = None if options.worker is None else options.worker.number
             self.shared = Shared(live, self.forwarder, lambda: self.operator, number)
             self.keys.join(self.shared.link)
+            self.shared.lease(self.cost_tracker, self.queue, self.keys, options.worker)
 
     @property
     def config(self) -> Config:
@@ -229,8 +231,9 @@ class Gateway:
                     tasks.create_task(self.keys.run(), name="client-keys"),
                     tasks.create_task(_import_for_people(), name="late-imports"),
                 ]
+                sharing = None
                 if self.shared is not None:
-                    watching.append(tasks.create_task(self.shared.run(), name="fleet-link"))
+                    sharing = tasks.create_task(self.shared.run(), name="fleet-link")
                 if self.discovery is not None:
                     watching.append(tasks.create_task(self.discovery.run(), name="discovery"))
                 try:
@@ -240,6 +243,11 @@ class Gateway:
                     for task in watching:
                         task.cancel()
                     self.forwarder.end_all()
+                    if sharing is not None:  # which is told what the last requests used
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(_LAST_SECONDS):
+                                await self.forwarder.idle()
+                        sharing.cancel()
         finally:
             try:
                 await self.engine.close()
@@ -269,9 +277,12 @@ def _created_keys(
     """Created keys: of PostgreSQL where it is set, else of the file beside the ledger."""
     environment = [key.name for key in config.auth.api_keys]
     if config.storage.url is not None and not options.is_read_only:
-        from nexus_core.keys.shared import SharedKeys
+        from nexus_core.keys.shared import SharedKeys, warn_of_file
 
-        return SharedKeys(config.storage, now, clock, budgets, environment)
+        file = keys_path(config)
+        warn_of_file(file)
+        mark = None if file is None else file.with_name("keys.seen")
+        return SharedKeys(config.storage, now, clock, budgets, environment, mark)
     keys = LiveKeys(
         None if options.is_read_only else keys_path(config),
         now,

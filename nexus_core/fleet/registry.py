@@ -207,12 +207,29 @@ class Registry:
         """Whether there is such a backend, or one that was removed and still serves requests."""
         return name in self._entries or name in self._leaving
 
-    def on_change(self, listener: Callable[[str | None], None]) -> None:
+    def on_change(self, listener: Callable[[str | None], None], *, is_first: bool = False) -> None:
         """Call `listener` whenever a request may find what it did not find before.
 
         It gets the name of the backend with a freed slot, or None after any other change.
+
+        Args:
+            is_first: before all others.
         """
-        self._listeners.append(listener)
+        self._listeners.insert(0 if is_first else len(self._listeners), listener)
+
+    def in_flight(self, name: str) -> int:
+        """Requests that a backend has from this process; 0 where there is none of that name."""
+        entry = self._entries.get(name) or self._leaving.get(name)
+        return 0 if entry is None else len(entry.taken)
+
+    def limit_slots(self, name: str, slots: int | None) -> None:
+        """How many of a backend's slots this process may use now; None: all."""
+        entry = self._entries.get(name)
+        if entry is not None and entry.frozen.slots != slots:
+            was_full = entry.snapshot().is_full
+            self._change(name, slots=slots)
+            if was_full:
+                self._tell(name)
 
     def acquire(self, name: str, half_open_model: str | None = None) -> None:
         """Take one of the backend's slots; whoever does gives it back with `release`.

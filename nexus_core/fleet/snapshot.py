@@ -30,7 +30,7 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     zone: PrivacyZone
     tier: int | None
     priority: int
-    max_concurrent: int | None
+    max_concurrent: int | None  # of all replicas together
     url: str
     models: Mapping[str, str]  # served name -> the backend's own name
     first_byte_timeout_seconds: float | None = None  # its own; see first_byte_seconds
@@ -52,6 +52,8 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     toggled_at: float | None = None  # when an operator last switched it
     probed_at: float | None = None
     probe_ms: float | None = None
+    # How many of `max_concurrent` this process may use now, others use the rest; None: all.
+    slots: int | None = None
     cooldown: Cooldown | None = None  # of the whole backend, which may be over by now
     # Of single models, by the backend's own names.
     cooldowns: Mapping[str, Cooldown] = msgspec.field(default_factory=lambda: NO_COOLDOWNS)
@@ -82,8 +84,14 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         return any(cooldown.is_circuit_open for cooldown in self.cooldowns_of(model))
 
     @property
+    def most(self) -> int | None:
+        """How many requests it may have at a time from this process; None: no limit."""
+        return self.max_concurrent if self.slots is None else self.slots
+
+    @property
     def is_full(self) -> bool:
-        return self.max_concurrent is not None and self.in_flight >= self.max_concurrent
+        most = self.most
+        return most is not None and self.in_flight >= most
 
     def has_cooldown(self, at: float) -> bool:
         """Whether all of it is left alone for a while; `at` is the cooldowns' clock."""

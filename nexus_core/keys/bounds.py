@@ -13,12 +13,20 @@ from nexus_core.keys.meter import KeyMeter
 class Bounds:
     """The strictest of each limit."""
 
-    def __init__(self, config: LimitsConfig | None = None) -> None:
+    def __init__(
+        self,
+        config: LimitsConfig | None = None,
+        share: Callable[[str, KeyMeter], None] | None = None,
+    ) -> None:
+        """`share` has a key's meter share its limits with other processes; None: none does."""
         self._config = config or LimitsConfig()
+        self._share = share
 
     def put_on(self, meter: KeyMeter, name: str, limits: Limits = NO_LIMITS) -> None:
         """Have a key's meter hold them; what is used stays used."""
         others = self._config.of(name)
+        if self._share is not None and meter.shared is None:
+            self._share(name, meter)
         meter.configure(
             rpm=_strictest(limits.rpm, others.requests_per_minute),
             tpm=_strictest(limits.tpm, others.tokens_per_minute),
@@ -27,7 +35,7 @@ class Bounds:
 
 
 def limited_ones(
-    config: LimitsConfig,
+    bounds: Bounds,
     names: Iterable[str],
     before: Mapping[str, HeldKey],
     clock: Callable[[], int],
@@ -39,7 +47,7 @@ def limited_ones(
         before: those that had one, whose use goes on.
         clock: monotonic nanoseconds.
     """
-    bounds, found = Bounds(config), dict[str, HeldKey]()
+    found = dict[str, HeldKey]()
     for name in names:
         held = before.get(name)
         if held is None:

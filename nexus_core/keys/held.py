@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,6 +21,9 @@ from nexus_core.routing.requirements import (
     spellings,
 )
 from nexus_core.types import PrivacyZone
+
+if TYPE_CHECKING:
+    from nexus_core.keys.shared_limits import SharedLimits
 
 _MAX_KNOWN = 4096  # requirements whose verdict is kept
 _Verdict = tuple[Requirements, Requirements | None]  # as asked, and as allowed; None: not at all
@@ -128,7 +132,7 @@ class KeyPermit:
         self._taken = 0
         self._began: int | None = None  # None: it is not under way
 
-    def enter(self, tokens: Callable[[], int]) -> None:
+    def enter(self, tokens: Callable[[], int]) -> Awaitable[None] | None:
         """Take part in the limits.
 
         Args:
@@ -136,16 +140,37 @@ class KeyPermit:
 
         Raises:
             RateLimitedError: there is no room; nothing was taken.
+
+        Returns:
+            What is to be awaited before the request is in, which raises the same, where other
+            processes have to be asked.
         """
         key = self._key
         at = key.clock()
         tpm = key.meter.tpm
         if tpm is not None:
             self._taken = min(tpm.limit, tokens())
+        if key.meter.shared is not None:
+            return self._enter_shared(key.meter.shared, at)
         wait = key.meter.wait(self._taken, at)
         if wait:
             raise RateLimitedError(_why(key, self._taken, at), -(-wait // SECOND))
         self._began = at
+        return None
+
+    def _enter_shared(self, shared: SharedLimits, at: int) -> Awaitable[None] | None:
+        meter = self._key.meter
+        meter.begin(at)
+        self._began = at
+        return None if shared.enters(self._taken) else self._ask(shared, at)
+
+    async def _ask(self, shared: SharedLimits, at: int) -> None:
+        try:
+            await shared.obtain(self._taken)
+        except BaseException:
+            self._began = None
+            self._key.meter.refuse(at)
+            raise
 
     def may_ask(self, names: tuple[str, ...]) -> bool:
         """Whether a model is among the key's: the asked name, then each alias it goes through."""

@@ -18,8 +18,10 @@ from nexus_core.keys.file import Signature, is_there, signature
 from nexus_core.money.ledger import ledger_path
 
 if TYPE_CHECKING:
+    from nexus_core.keys.bounds import Bounds
     from nexus_core.keys.held import HeldKey
     from nexus_core.keys.key import StoredKey
+    from nexus_core.keys.meter import KeyMeter
     from nexus_core.keys.store import KeyStorage
     from nexus_core.keys.table import KeyTable
     from nexus_core.state.base import Link
@@ -66,6 +68,7 @@ class LiveKeys:
         self.limited: Mapping[str, HeldKey] = {}
         self.refuses_new: str | None = None  # for people: why none can be made; None: they can
         self._limits = LimitsConfig()
+        self._share: Callable[[str, KeyMeter], None] | None = None
         self._now, self._clock, self._budgets = now, clock, budgets
         self._named = tuple(environment)
         self._environment = frozenset(environment)  # of which nobody was warned
@@ -82,11 +85,21 @@ class LiveKeys:
         """Go by these limits from now on; what is used stays used."""
         self._limits = config
         if self._parts is not None:
-            self._parts[1].limit(config)
+            self._parts[1].limit(self._bounds())
         if config.is_set or self.limited:
             from nexus_core.keys.bounds import limited_ones
 
-            self.limited = limited_ones(config, self._named, self.limited, self._clock)
+            self.limited = limited_ones(self._bounds(), self._named, self.limited, self._clock)
+
+    def share(self, share: Callable[[str, KeyMeter], None]) -> None:
+        """Have keys' meters share their limits with other processes, by name, from now on."""
+        self._share = share
+        self.limit(self._limits)
+
+    def _bounds(self) -> Bounds:
+        from nexus_core.keys.bounds import Bounds
+
+        return Bounds(self._limits, self._share)
 
     @property
     def metered(self) -> tuple[HeldKey, ...]:
@@ -100,7 +113,7 @@ class LiveKeys:
             from nexus_core.keys.table import KeyTable
 
             table = KeyTable(self._now, self._clock, is_optional=self._is_optional)
-            table.limit(self._limits)
+            table.limit(self._bounds())
             self._parts = self._storage(), table
         return self._parts
 
@@ -154,7 +167,8 @@ class LiveKeys:
             table.replace(found)
             self._warn_of_names(key.name for key in found)
             self._budgets({key.name: key.limits.budget_usd for key in found})
-        if self.table is None and not table.is_open and not self._is_optional:
+        is_needed = self.table is None and not table.is_open and not self._is_optional
+        if is_needed and table.problem is None:
             log.info("client keys: there are created ones; requests need a key")
         self.table = None if table.is_open else table
 

@@ -7,7 +7,10 @@ once, and comes back evenly over a minute. Clocks are monotonic: no clock that i
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from nexus_core.keys.shared_limits import SharedLimits
 
 MINUTE = 60_000_000_000  # nanoseconds
 SECOND = 1_000_000_000
@@ -82,6 +85,7 @@ class KeyMeter:
         self.tpm: Rate | None = None
         self.parallel: int | None = None
         self.under_way = 0
+        self.shared: SharedLimits | None = None  # where several processes share the limits
         self._minute_ends = 0
         self._requests = 0  # of this minute
         self._tokens = 0
@@ -91,6 +95,18 @@ class KeyMeter:
         self.rpm = _rate(self.rpm, rpm)
         self.tpm = _rate(self.tpm, tpm)
         self.parallel = parallel
+        if self.shared is not None:
+            self.shared.follow()
+
+    def begin(self, at: int) -> None:
+        """A request begins, which something else than `wait` lets in."""
+        self.under_way += 1
+        self._count(1, 0, at)
+
+    def refuse(self, at: int) -> None:
+        """What began was not let in."""
+        self.under_way -= 1
+        self._count(-1, 0, at)
 
     def wait(self, tokens: int, at: int) -> int:
         """As the protocol says; what waits for another request to end may ask again in a second."""
@@ -113,9 +129,18 @@ class KeyMeter:
     def leave(self, taken: int, used: int, began: int, at: int) -> None:
         """As the protocol says."""
         self.under_way -= 1
-        if self.tpm is not None:
+        if self.shared is not None:
+            self.shared.leave(taken, used, at - began)
+        elif self.tpm is not None:
             self.tpm.settle(taken, used, at - began, at)
         self._count(0, used, at)
+
+    def used(self, at: int) -> tuple[int | None, int | None]:
+        """How much of the limits on requests and on tokens is used now."""
+        if self.shared is not None:
+            return self.shared.used()
+        rpm, tpm = self.rpm, self.tpm
+        return rpm.used(at) if rpm else None, tpm.used(at) if tpm else None
 
     @property
     def is_limited(self) -> bool:

@@ -53,6 +53,7 @@ def use_as_json(
         last: when its last request came, in seconds since the epoch.
     """
     requests, tokens = meter.this_minute(at)
+    rpm_used, tpm_used = meter.used(at)
     return {
         # The strictest of the key's own limits and those of [limits].
         "rpm_limit": None if meter.rpm is None else meter.rpm.limit,
@@ -60,8 +61,8 @@ def use_as_json(
         "parallel_limit": meter.parallel,
         "requests_this_minute": requests,
         "tokens_this_minute": tokens,
-        "rpm_used": None if meter.rpm is None else meter.rpm.used(at),
-        "tpm_used": None if meter.tpm is None else meter.tpm.used(at),
+        "rpm_used": rpm_used,
+        "tpm_used": tpm_used,
         "under_way": meter.under_way,
         "spent_usd": round(spent[0] / NANO, 6),
         "reserved_usd": round(spent[1] / NANO, 6),

@@ -28,12 +28,14 @@ from nexus_core.money.prices import Prices
 from nexus_core.money.reading import LedgerReadings, Past
 from nexus_core.observe.events import OperatorActed
 from nexus_core.tokens.counter import TokenCounter
-from nexus_core.types import Capability, Cost
+from nexus_core.types import Capability, Cost, nano_usd
 
 if TYPE_CHECKING:
     from nexus_core.money.cost_lines import CostLines
     from nexus_core.money.report import CostReport
     from nexus_core.money.shared.shared_ledger import SharedLedger
+    from nexus_core.state.leases.money import MoneyLeases
+    from nexus_core.state.leases.recovery import Recovered
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,9 @@ class CostTracker:
             written=None if self.shared is None else self.shared.shipper.wake,
             journal=journal,
         )
+        # What the ledger said of the month at the start, by client; and of this node alone.
+        self.recalled: Mapping[str | None, int] = {}
+        self.spent_here: Mapping[str | None, int] = {}
         self._readings = (
             None if self._path is None else LedgerReadings(self._path, self.ledger, self.shared)
         )
@@ -104,14 +109,29 @@ class CostTracker:
         if self.shared is not None:
             await load_in_background(self.shared.load)
         read = partial(self._read, month)
-        spent, averages, self.past_actions = await self._until_read("the ledger", read)
-        self.budget.recall(spent or {}, month)
-        self.averages = CompletionAverages(averages)
-        self.is_month_known = spent is not None
+        past = await self._until_read("the ledger", read)
+        self.past_actions = past.actions
+        self.budget.recall(past.spent or {}, month)
+        if month == self.budget.month:
+            self.recalled, self.spent_here = past.spent or {}, past.here or {}
+        self.averages = CompletionAverages(past.averages)
+        self.is_month_known = past.spent is not None
         self.opened.set()
         if self.shared is not None:
             self.shared.shipper.start()  # not before: what waits was counted above
         self._warn_of_unknown_clients()
+
+    def share(self, leases: MoneyLeases) -> None:
+        """Share limits with other processes; before `open`."""
+        self.ledger.wants_id = True
+        leases.before_report = lambda: self.budget.turn(self._now())
+        self.budget.share(leases)
+
+    def recover(self, missing: Iterable[Recovered]) -> None:
+        """Put into the ledger, and count, what was spent in a crash and is in no row."""
+        from nexus_core.money.shared.recovery import keep
+
+        keep(missing, self.ledger, self.budget, self._now())
 
     def _shared_ledger(self) -> SharedLedger | None:
         """PostgreSQL as the ledger of the fleet; None where none is set, and nothing is written."""
@@ -265,6 +285,8 @@ class CostTracker:
             return None
         days = max(1, round(verdict.resets_in_seconds / 86_400))
         spent = f"the monthly budget is spent; it resets in {days} d"
+        if verdict.is_cut_off:
+            spent = "replicas share the budget, and their store can't be reached"
 
         def objection(backend: BackendSnapshot, model: str) -> str | None:
             if not backend.type.is_cloud:
@@ -279,6 +301,12 @@ class CostTracker:
             )
 
         return objection
+
+    def estimate(self, backend: BackendSnapshot, model: str, demand: Demand) -> int:
+        """About what a request costs there, in nano-dollars; 0 where nobody knows."""
+        completion = self.expected_completion(model, demand)
+        priced = self.priced(backend, model)
+        return nano_usd(priced.plain_cost(demand.prompt_tokens, completion, self._now())) or 0
 
     def resets_in_seconds(self) -> int:
         """Until the month's limits start anew."""

@@ -9,13 +9,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from nexus_core.config.schema import BudgetConfig
 from nexus_core.money.months import Month
 from nexus_core.types import NANO, BudgetStatus
+
+if TYPE_CHECKING:
+    from nexus_core.state.leases.account import MoneyLease
+    from nexus_core.state.leases.money import MoneyLeases
 
 _ORDER = (BudgetStatus.NORMAL, BudgetStatus.SOFT_LIMIT, BudgetStatus.HARD_LIMIT)
 
@@ -39,6 +43,7 @@ class Verdict(NamedTuple):
     may_use_cloud: bool
     may_use_unpriced: bool  # cloud models whose price is unknown
     resets_in_seconds: int  # until the limits start anew
+    is_cut_off: bool = False  # what others spend can't be known, so nothing limited may be spent
 
     @property
     def prefers_local(self) -> bool:
@@ -68,15 +73,25 @@ class _Account:
     spent: int = 0
     reserved: int = 0
     reported: BudgetStatus = BudgetStatus.NORMAL  # the status that `changes` gave last
+    lease: MoneyLease | None = None  # where several processes share it
 
     @property
     def status(self) -> BudgetStatus:
         if self.limit is None:
             return BudgetStatus.NORMAL
         spoken_for = self.spent + self.reserved
+        if self.lease is not None:
+            if self.lease.is_refused:
+                return BudgetStatus.HARD_LIMIT
+            spoken_for += self.lease.elsewhere
         if spoken_for >= self.limit:
             return BudgetStatus.HARD_LIMIT
         return BudgetStatus.SOFT_LIMIT if spoken_for >= self.soft else BudgetStatus.NORMAL
+
+    @property
+    def spent_by_all(self) -> int:
+        """What was spent, by every process that shares the limit."""
+        return self.spent if self.lease is None else self.spent + self.lease.elsewhere
 
 
 @dataclass(slots=True)
@@ -101,6 +116,7 @@ class Budget:
     _spent: Counter[str | None] = field(init=False, default_factory=Counter)  # by client
     # Some account's status may be another than the reported one. There may be many accounts.
     _may_have_changed: bool = field(init=False, default=True)
+    _shared: MoneyLeases | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._all = self._account(self.config.monthly_limit_usd)
@@ -114,6 +130,31 @@ class Budget:
         self._may_have_changed = True
         self._month_end = self.month.end
 
+    def share(self, leases: MoneyLeases) -> None:
+        """From now on other processes share the limits: these leases say how much is spent here."""
+        self._shared = leases
+        self._lease()
+
+    def _lease(self) -> None:
+        if self._shared is None:
+            return
+        self._shared.is_enforced = self.config.hard_limit_action != "warn"
+        self._shared.turn(str(self.month))
+        self._all.lease = self._shared.account(None, self._all)
+        for name, account in self._clients.items():
+            if account.limit is not None:
+                account.lease = self._shared.account(name, account)
+        self._shared.keep(name for name, one in self._clients.items() if one.limit is not None)
+
+    def leases(self, client: str | None) -> tuple[MoneyLease, ...]:
+        """The leases on limited accounts that a client's requests are charged to."""
+        leases = [one.lease for one in self._accounts(client) if one.limit is not None]
+        return tuple(lease for lease in leases if lease is not None)
+
+    def heard(self) -> None:
+        """What other processes spend is another sum than before."""
+        self._may_have_changed = True
+
     def limit_created(self, created: Mapping[str, float | None]) -> None:
         """Go by these limits of created keys, in dollars, from now on."""
         if created != self.created:
@@ -123,7 +164,10 @@ class Budget:
     def account(self, client: str, at: float) -> tuple[int, int]:
         """What a client has spent this month, and what is reserved, in nano-dollars."""
         self.turn(at)
-        return self._spent[client], self._reserved.get(client, 0)
+        account, spent = self._clients.get(client), self._spent[client]
+        if account is not None:
+            spent = account.spent_by_all
+        return spent, self._reserved.get(client, 0)
 
     def limit_usd(self, client: str) -> float | None:
         """A client's own limit a month, in dollars."""
@@ -143,6 +187,7 @@ class Budget:
             account.reported = reported.get(name, BudgetStatus.NORMAL)
             account.spent = self._spent[name]
             account.reserved = self._reserved.get(name, 0)
+        self._lease()
         accounts = (self._all, *self._clients.values())
         if any(account.reported is not account.status for account in accounts):
             self.is_limited = True
@@ -166,7 +211,7 @@ class Budget:
     @property
     def spent_nano_usd(self) -> int:
         """What the month has cost so far, without what is reserved."""
-        return self._all.spent
+        return self._all.spent_by_all
 
     @property
     def reserved_nano_usd(self) -> int:
@@ -191,15 +236,17 @@ class Budget:
         status = self.status(client, at)
         action = self.config.hard_limit_action
         is_over = status is BudgetStatus.HARD_LIMIT
+        is_cut_off = self._shared is not None and self._shared.is_cut_off
         # What has no price escapes every limit, so where one blocks, such models may be shut out.
         is_limited = any(account.limit is not None for account in self._accounts(client))
         blocks = is_limited and action != "warn"
         return Verdict(
             status=status,
             may_use_local=not (is_over and action == "block_all"),
-            may_use_cloud=not (is_over and action != "warn"),
+            may_use_cloud=not ((is_over or (is_cut_off and is_limited)) and action != "warn"),
             may_use_unpriced=not (blocks and self.config.unpriced == "block"),
             resets_in_seconds=max(1, round(self._month_end - at)),
+            is_cut_off=is_cut_off and is_limited and not is_over,
         )
 
     def reserve(self, client: str | None, estimate_nano_usd: int | None, at: float) -> Reservation:
@@ -282,3 +329,5 @@ class Budget:
         for account in (self._all, *self._clients.values()):
             account.spent = 0
         self._spent.clear()
+        if self._shared is not None:
+            self._shared.turn(str(self.month))

@@ -96,6 +96,8 @@ class Ledger:
                 file, too, and their supervisor holds its lock.
         """
         self.path = path
+        self.wants_id = False  # set before it is opened
+        self.id: str | None = None  # stands in the file, once it was opened
         self._journal = None if journal is None else _journal_in(journal)
         self._appended = self._settled = 0  # rows that came, and those that are in the file or lost
         self.problem: str | None = None  # why nothing is written just now, for people
@@ -277,6 +279,10 @@ class Ledger:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut, too
             migrate(connection)
+            if self.wants_id:
+                from nexus_core.money.shared.recovery import ledger_id
+
+                self.id = ledger_id(connection)
             # Also while it is shipped nowhere: what is written meanwhile is shipped later.
             self._is_outbox = self._written is not None or is_outbox(connection)
         except BaseException:

@@ -41,6 +41,7 @@ class Past(NamedTuple):
     spent: dict[str | None, int] | None  # nano-dollars of the month by client; None: not known
     averages: dict[str, float]  # completion tokens of each model's answers
     actions: list[OperatorActed]  # the last of operators at this node
+    here: dict[str | None, int] | None = None  # what was spent through this node only
 
 
 class LedgerReadings:
@@ -150,4 +151,4 @@ def _read_past(path: Path, month: Month) -> Past:
     """Raises: NoLedgerError: there is none, or it can't be read."""
     with read_ledger(path) as ledger:
         spent, averages = spent_by_client(ledger, month), completion_averages(ledger)
-        return Past(spent, averages, last_actions(ledger, _LAST_ACTIONS))
+        return Past(spent, averages, last_actions(ledger, _LAST_ACTIONS), spent)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from nexus_core import descriptors
 from nexus_core.aliases import resolve_aliases
@@ -32,6 +33,9 @@ from nexus_core.routing.refusal import asked_name, is_unknown, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import Choice, RouteDecision
 from nexus_core.types import PrivacyZone
+
+if TYPE_CHECKING:
+    from nexus_core.proxy.leases import Leases
 
 
 class Forwarder:
@@ -60,6 +64,7 @@ class Forwarder:
         # Set where processes share: who waits for the open zone, and for the first word of all.
         self.closed_zone: ClosedZone | None = None
         self.first_word: Callable[[], Awaitable[object]] | None = None
+        self.leases: Leases | None = None  # and what is asked for before a request is sent
 
     @property
     def in_flight(self) -> int:
@@ -113,7 +118,9 @@ class Forwarder:
         progress.received()
         try:
             if request.permit is not None:
-                request.permit.enter(partial(self._expected_tokens, request))
+                asking = request.permit.enter(partial(self._expected_tokens, request))
+                if asking is not None:
+                    await self._ask_for_its_share(progress, asking)
             await self._within_deadline(progress, reply)
         except asyncio.CancelledError:
             progress.left()
@@ -134,6 +141,11 @@ class Forwarder:
             finally:
                 if request.permit is not None:
                     request.permit.leave(progress.record.tokens or 0)
+
+    async def _ask_for_its_share(self, progress: RequestProgress, asking: Awaitable[None]) -> None:
+        started = time.monotonic()
+        await asking
+        progress.waited(time.monotonic() - started)
 
     def _expected_tokens(self, request: ProxyRequest) -> int:
         """Tokens of a request and its answer, before a backend is chosen."""
@@ -229,9 +241,34 @@ class Forwarder:
         """
         decision = self._take(progress, tried)
         if decision.first is None:
-            return await self._wait_for_one(decision, progress, tried)
-        progress.decided(decision, 0.0)
-        return decision
+            decision = await self._wait_for_one(decision, progress, tried)
+        else:
+            progress.decided(decision, 0.0)
+        leases, first = self.leases, decision.first
+        if leases is None or first is None or leases.cover(progress, first):
+            return decision
+        return await self._obtain(leases, decision, progress, tried)
+
+    async def _obtain(
+        self,
+        leases: Leases,
+        decision: RouteDecision,
+        progress: RequestProgress,
+        tried: dict[str, str],
+    ) -> RouteDecision:
+        """Ask for what the first candidate needs of shared limits; without it decide anew."""
+        first, started = decision.first, time.monotonic()
+        assert first is not None  # noqa: S101 - its slot is held, for the type checker
+        try:
+            is_granted = await leases.obtain(progress, first)
+        except BaseException:
+            self._registry.release(first.backend.name, first.half_open_model)
+            raise
+        progress.waited(time.monotonic() - started)
+        if is_granted and self._may_go_to(first, progress):
+            return decision
+        self._registry.release(first.backend.name, first.half_open_model)
+        return await self._decide(progress, tried)
 
     async def _wait_for_one(
         self, decision: RouteDecision, progress: RequestProgress, tried: dict[str, str]

@@ -35,6 +35,8 @@ class WaitingRoom:
         self._high: deque[_Waiter] = deque()
         self._normal: deque[_Waiter] = deque()
         self._alarm: asyncio.TimerHandle | None = None
+        # Told of each request that begins (1) or ends (-1) to wait, with what it waits for.
+        self.on_wait: Callable[[RouteDecision, int], None] | None = None
         registry.on_change(self._serve)
 
     def __len__(self) -> int:
@@ -71,6 +73,8 @@ class WaitingRoom:
         waiter = _Waiter(decide, asyncio.get_running_loop().create_future())
         queue.append(waiter)
         self._look_again_after_cooldowns(decision)
+        if self.on_wait is not None:
+            self.on_wait(decision, 1)
         try:
             async with asyncio.timeout(self._config.max_wait_seconds):
                 return await waiter.turn
@@ -82,6 +86,8 @@ class WaitingRoom:
                 self._registry.release(first.backend.name, first.half_open_model)
             raise
         finally:
+            if self.on_wait is not None:
+                self.on_wait(decision, -1)
             if waiter in queue:
                 queue.remove(waiter)
             if self._alarm is not None and not len(self):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -21,11 +21,13 @@ from nexus_core.upstream.base import Headers
 class Permit(Protocol):
     """The share of one request in the limits of its client key."""
 
-    def enter(self, tokens: Callable[[], int]) -> None:
+    def enter(self, tokens: Callable[[], int]) -> Awaitable[None] | None:
         """Take part in the limits; `tokens` gives about how many the request comes to.
 
+        What is returned is to be awaited first, where other processes have to be asked.
+
         Raises:
-            NexusError: there is no room.
+            NexusError: there is no room; what is awaited raises it, too.
         """
         ...
 

@@ -32,6 +32,7 @@ class RoutingContext(msgspec.Struct, frozen=True):
     budget_resets_in_seconds: int | None = None  # None: no budget limits the request
     queued: int = 0  # requests in the queue
     wait_seconds: float | None = None  # how long one more may wait; None: no queue, or no room
+    is_money_cut_off: bool = False  # what other replicas spend can't be known
 
 
 class WaitingLine(Protocol):
@@ -61,11 +62,11 @@ class ContextBuilder(msgspec.Struct, frozen=True):
             tried: backends that failed this request before, and how; kept by reference.
         """
         registry, queue, tracker = self.registry, self.queue, self.cost_tracker
-        money, prefers_local, resets_in_seconds = None, False, None
+        money, prefers_local, resets_in_seconds, is_cut_off = None, False, None, False
         if tracker.budget.is_limited:
             verdict = tracker.verdict(client)
             money, prefers_local = tracker.rule_of(verdict), verdict.prefers_local
-            resets_in_seconds = verdict.resets_in_seconds
+            resets_in_seconds, is_cut_off = verdict.resets_in_seconds, verdict.is_cut_off
         return RoutingContext(
             registry.snapshots(),
             self.strategy,
@@ -76,4 +77,5 @@ class ContextBuilder(msgspec.Struct, frozen=True):
             resets_in_seconds,
             0 if queue is None else len(queue),
             None if queue is None else queue.wait_seconds,
+            is_cut_off,
         )

@@ -48,7 +48,7 @@ class Option:
 
     __slots__ = (
         *("backend", "choice", "cooldowns", "is_cloud", "lasting", "live", "max_concurrent"),
-        *("model", "name", "priority", "scorer", "tier", "window"),
+        *("model", "most", "name", "priority", "scorer", "tier", "window"),
     )
 
     def __init__(
@@ -69,6 +69,7 @@ class Option:
         self.priority = backend.priority
         self.is_cloud = backend.type.is_cloud
         self.max_concurrent = backend.max_concurrent
+        self.most = backend.most  # of them, from this process
         self.cooldowns = backend.cooldowns_of(self.model)
         details = backend.details.get(self.model)
         self.window = None if details is None else details.context_tokens
@@ -179,7 +180,7 @@ def _within_reach(
             if cooldown.keeps_away(moment.at):
                 is_alone = stage is None or stage is Stage.COOLDOWN
                 stage = Stage.COOLDOWN
-        most = option.max_concurrent
+        most = option.most
         if most is not None and len(option.live.taken) >= most:
             is_alone = stage is None
             stage = Stage.CAPACITY

@@ -80,7 +80,7 @@ def refuse(decision: RouteDecision, known_names: Iterable[str]) -> NexusError:
     if is_cut_off(decision):
         eta = _CUT_OFF_SECONDS
     elif not busy and any(drop.stage is Stage.BUDGET for drop in able):
-        eta = context.budget_resets_in_seconds
+        eta = _CUT_OFF_SECONDS if context.is_money_cut_off else context.budget_resets_in_seconds
     actions = ActionableErrorContext(
         required_tier=need.min_tier,
         available_backends=tuple(_statuses(able, context.at)),
@@ -232,6 +232,10 @@ def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavai
             f"every backend that may serve {model!r} is busy: " + _reasons(busy)
         )
     unaffordable = [drop for drop in able if drop.stage is Stage.BUDGET]
+    if unaffordable and decision.context.is_money_cut_off:
+        return CoordinationUnavailableError, (
+            f"no limited money may be spent on {model!r} now: " + _reasons(unaffordable)
+        )
     if unaffordable:
         return BudgetExceededError, (
             f"the monthly budget blocks every backend that could serve {model!r}: "

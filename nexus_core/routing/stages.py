@@ -170,10 +170,11 @@ def has_no_cooldown(
 
 
 def has_free_slot(_: Requirements, backend: BackendSnapshot, __: object) -> str | None:
-    most = backend.max_concurrent
+    most = backend.most
     if most is None or backend.in_flight < most:
         return None
-    return f"full: {backend.in_flight}/{most}"
+    full = f"full: {backend.in_flight}/{backend.max_concurrent}"
+    return full if backend.slots is None else f"{full}, other replicas use the rest"
 
 
 _Check = Callable[[Requirements, BackendSnapshot, RoutingContext], str | None]

@@ -45,7 +45,7 @@ def _cooldown_over(backend: BackendSnapshot, model: str, at: float) -> tuple[str
 
 def _one_slot_free(backend: BackendSnapshot, _: str, __: float) -> tuple[str, BackendSnapshot]:
     assert backend.max_concurrent is not None  # noqa: S101 - it is full, for the type checker
-    return "one slot free", replace(backend, in_flight=backend.max_concurrent - 1)
+    return "one slot free", replace(backend, in_flight=backend.max_concurrent - 1, slots=None)
 
 
 # Changes of a backend by time or an operator, by the stage that each one passes.

@@ -74,7 +74,7 @@ class Upstream:
             text = json.loads(body)["messages"][-1]["content"]
         if is_asked:
             self.arrived.append(Arrived(time.monotonic(), text))
-        self.in_flight += 1
+        self.in_flight += is_asked
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await self.released.wait()
@@ -83,7 +83,7 @@ class Upstream:
                 asyncio.get_running_loop().call_later(self.seconds, done.set_result, None)
                 await done
         finally:
-            self.in_flight -= 1
+            self.in_flight -= is_asked
         content = json.dumps(ANSWER).encode()
         lines = [f"HTTP/1.1 {self.status} Whatever", "content-type: application/json"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable
@@ -20,10 +21,14 @@ from nexus_core.control.commands import (
     SwitchBackend,
 )
 from nexus_core.control.live_config import LiveConfig
+from nexus_core.control.shared.leasing import Leasing
 from nexus_core.control.shared.switching import actor_of, command_of, switch_of
 from nexus_core.errors import NexusError
+from nexus_core.keys.live import LiveKeys
+from nexus_core.money.accounting import CostTracker
 from nexus_core.proxy.closed_zone import ClosedZone
 from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.state.base import Member
 from nexus_core.state.valkey.link import ValkeyLink
 from nexus_core.state.valkey.members import Myself, config_hash, process_id
@@ -31,6 +36,7 @@ from nexus_core.state.valkey.open_zone import OpenZone
 from nexus_core.state.valkey.rests import Rests
 from nexus_core.state.valkey.switches import Switch, Switches
 from nexus_core.types import Actor
+from nexus_core.worker import WorkerPlace
 
 if TYPE_CHECKING:
     from nexus_core.control.execute import Operator
@@ -64,6 +70,8 @@ class Shared:
         self.worker = worker
         self.address = fleet.advertise  # http://HOST:PORT; else set once it listens
         self._live = live
+        self._forwarder = forwarder
+        self.leasing: Leasing | None = None  # None: limits are this process' own
         self._operator = operator
         self._hashed: tuple[Config, str] | None = None
         self._me = Myself(
@@ -93,9 +101,23 @@ class Shared:
             self.link.add(self.open_zone)  # after the switches: what was cut is cut before it opens
         forwarder.first_word = lambda: self.link.first_beat(_FIRST_WORD_SECONDS)
 
+    def lease(
+        self,
+        cost_tracker: CostTracker,
+        queue: WaitingRoom | None,
+        keys: LiveKeys,
+        place: WorkerPlace | None,
+    ) -> None:
+        """Share the limits on money, slots and keys."""
+        self.leasing = Leasing(self.link, self.config, cost_tracker, place)
+        self.leasing.serve(self._forwarder, queue, keys)
+
     async def run(self) -> None:
         """Keep the link until cancelled; then leave the fleet."""
-        await self.link.run()
+        async with asyncio.TaskGroup() as tasks:
+            if self.leasing is not None:
+                tasks.create_task(self.leasing.run(), name="fleet-leases")
+            await self.link.run()
 
     def listens_at(self, host: str, port: int) -> None:
         """Where this process listens; others are told it where [fleet] names no address."""

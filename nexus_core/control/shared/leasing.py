@@ -1,0 +1,80 @@
+"""What of this process' limits is shared with others: money, slots, and limits of keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from nexus_core.config.sections.fleet import FleetConfig
+from nexus_core.keys.live import LiveKeys
+from nexus_core.keys.meter import KeyMeter
+from nexus_core.keys.shared_limits import SharedLimits
+from nexus_core.money.accounting import CostTracker
+from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.leases import Leases
+from nexus_core.proxy.queue import WaitingRoom
+from nexus_core.state.clock import lease_clock
+from nexus_core.state.leases.counts import Counts
+from nexus_core.state.leases.lease import Term
+from nexus_core.state.leases.money import MoneyLeases
+from nexus_core.state.leases.rates import Rates
+from nexus_core.state.leases.recovery import Identity
+from nexus_core.state.valkey.link import ValkeyLink
+from nexus_core.worker import WorkerPlace
+
+
+class Leasing:
+    """Leases behind the budget, the registry's slots and the meters of client keys."""
+
+    def __init__(
+        self,
+        link: ValkeyLink,
+        config: FleetConfig,
+        cost_tracker: CostTracker,
+        place: WorkerPlace | None = None,
+    ) -> None:
+        """`place`: of this process among the workers of one port."""
+        term = Term(config.dead_after_seconds, lease_clock)
+        self.counts = Counts(link, term, _later)
+        self.rates = Rates(link, term, lease_clock)
+        self.money = MoneyLeases(
+            link, term, lease_clock, config.budget_when_alone, cost_tracker.budget.heard
+        )
+        self._config = config
+        self._link = link
+        self._cost_tracker = cost_tracker
+        self._place = place
+        cost_tracker.share(self.money)
+        for part in (self.counts, self.rates, self.money):
+            link.add(part)
+
+    def serve(self, forwarder: Forwarder, queue: WaitingRoom | None, keys: LiveKeys) -> None:
+        """Have requests ask for what they need of shared limits."""
+        tracker, registry = self._cost_tracker, forwarder.contexts.registry
+        forwarder.leases = leases = Leases(registry, tracker, self.counts, self.money)
+        if queue is not None:
+            queue.on_wait = leases.waits
+        keys.share(self._share_key)
+
+    def _share_key(self, name: str, meter: KeyMeter) -> None:
+        when_alone = self._config.limits_when_alone
+        meter.shared = SharedLimits(name, meter, self.counts, self.rates, when_alone)
+
+    async def run(self) -> None:
+        """Begin to count money once the ledger was read."""
+        await asyncio.sleep(0)
+        tracker = self._cost_tracker
+        await tracker.opened.wait()
+        ledger = tracker.ledger.id if tracker.is_month_known else None
+        if ledger is None:  # nothing tells of this process after its end
+            identity = Identity(self._link.process)
+        elif self._place is None:
+            identity = Identity(ledger)
+        else:
+            place = self._place
+            identity = Identity(ledger, place.number, f"{place.supervisor}-{place.folder.name}")
+        self.money.join(identity, tracker.spent_here, tracker.recalled, tracker.recover)
+
+
+def _later(seconds: float, call: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, call)

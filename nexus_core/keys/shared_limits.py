@@ -1,0 +1,163 @@
+"""A client key's limits where several processes share them: leases behind its meter."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from nexus_core.errors import NexusError, RateLimitedError, SharedLimitsError
+from nexus_core.keys.meter import SECOND, KeyMeter
+from nexus_core.state.base import StoreUnavailableError
+from nexus_core.state.leases.counts import Count, Counts
+from nexus_core.state.leases.rates import WINDOW_SECONDS, Need, RateLease, Rates
+
+WhenAlone = Literal["share", "block", "full"]
+_SOON_SECONDS = 1  # after which what waits for others may ask again
+
+
+class SharedLimits:
+    """The limits of one key; its meter counts what this process uses."""
+
+    def __init__(
+        self, name: str, meter: KeyMeter, counts: Counts, rates: Rates, when_alone: WhenAlone
+    ) -> None:
+        self._name = name
+        self._meter = meter
+        self._counts = counts
+        self._rates = rates
+        self._when_alone: WhenAlone = when_alone
+        self.rpm: RateLease | None = None
+        self.tpm: RateLease | None = None
+        self.parallel: Count | None = None
+        self.follow()
+
+    def follow(self) -> None:
+        """Hold the limits that the meter has now."""
+        meter = self._meter
+        self.rpm = self._rate("rpm", meter.rpm.limit if meter.rpm else None)
+        self.tpm = self._rate("tpm", meter.tpm.limit if meter.tpm else None)
+        name = f"parallel:{self._name}"
+        if meter.parallel is None:
+            self._counts.drop(name)
+            self.parallel = None
+        elif self.parallel is None or self.parallel.most != meter.parallel:
+            count = Count(name, meter.parallel, lambda: meter.under_way, lambda: None)
+            self.parallel = self._counts.share(count)
+
+    def _rate(self, kind: str, limit: int | None) -> RateLease | None:
+        name = f"{kind} {self._name}"
+        if limit is None:
+            self._rates.drop(name)
+            return None
+        return self._rates.share(name, limit)
+
+    def used(self) -> tuple[int | None, int | None]:
+        """Requests and tokens of the minute's limits that all processes use, as last heard."""
+        at = self._rates.clock()
+        rpm, tpm = self.rpm, self.tpm
+        return rpm.used(at) if rpm else None, tpm.used(at) if tpm else None
+
+    # --- requests ------------------------------------------------------------------------
+
+    def enters(self, tokens: int) -> bool:
+        """Let a request in whose share is leased; False: ask with `obtain`.
+
+        The meter counts it as under way before.
+        """
+        if not self._rates.term.is_fresh:
+            return False
+        if self.parallel is not None and not self._counts.covers(self.parallel):
+            return False
+        if any(rate.left < amount for rate, amount in self._needs(tokens)):
+            return False
+        self._use(tokens)
+        return True
+
+    async def obtain(self, tokens: int) -> None:
+        """Let a request in whose share is not leased, as `enters` does.
+
+        Raises:
+            RateLimitedError: there is no room.
+            SharedLimitsError: the store can't be reached, and the configuration says to wait.
+        """
+        if self._rates.term.is_alone and not self._rates.term.is_fresh:
+            self._enter_alone(tokens)
+            return
+        count = self.parallel
+        if count is not None and not (
+            self._counts.covers(count) or await self._counts.obtain(count)
+        ):
+            raise self._too_many()
+        needs = self._needs(tokens)
+        try:
+            wait = await self._rates.obtain(needs) if needs else 0.0
+        except StoreUnavailableError:
+            if self._rates.term.was_heard and not self._rates.term.is_alone:
+                raise self._refusal(needs, tokens, 1.0) from None
+            self._enter_alone(tokens)
+            return
+        if wait:
+            raise self._refusal(needs, tokens, wait)
+        self._use(tokens)
+
+    def leave(self, taken: int, used: int, elapsed: int) -> None:
+        """A request is over, `elapsed` nanoseconds after it began; the meter counts it no more."""
+        if self.parallel is not None:
+            self._counts.released(self.parallel)
+        if self.tpm is not None:
+            more = used - taken
+            if more < 0:  # what has come back by itself is not given back once more
+                back = int(elapsed / SECOND * self.tpm.limit / WINDOW_SECONDS)
+                more = -min(-more, max(0, taken - back))
+            self.tpm.left -= more
+
+    def _needs(self, tokens: int) -> tuple[Need, ...]:
+        needs = [] if self.rpm is None else [Need(self.rpm, 1)]
+        return tuple(needs if self.tpm is None else [*needs, Need(self.tpm, tokens)])
+
+    def _use(self, tokens: int) -> None:
+        at = self._rates.clock()
+        for rate, amount in self._needs(tokens):
+            rate.use(amount, at)
+
+    # --- alone ---------------------------------------------------------------------------
+
+    def _enter_alone(self, tokens: int) -> None:
+        if self._when_alone == "block":
+            raise SharedLimitsError(
+                f"client key {self._name!r} has limits that replicas share, and their store can't "
+                "be reached"
+            )
+        at, is_full = self._rates.clock(), self._when_alone == "full"
+        count = self.parallel
+        if count is not None:
+            most = count.most if is_full else self._counts.usable(count)
+            if self._meter.under_way > most:
+                raise self._too_many()
+        needs, parts = self._needs(tokens), 1 if is_full else self._rates.live
+        waits = [rate.alone_wait(amount, rate.limit / parts, at) for rate, amount in needs]
+        if any(waits):
+            raise self._refusal(needs, tokens, max(waits))
+        for rate, amount in needs:
+            rate.alone_use(amount, rate.limit / parts, at)
+
+    # --- refusals ------------------------------------------------------------------------
+
+    def _too_many(self) -> NexusError:
+        limit = self._meter.parallel
+        return RateLimitedError(
+            f"client key {self._name!r} has {limit} requests under way, as many as it may",
+            _SOON_SECONDS,
+        )
+
+    def _refusal(self, needs: tuple[Need, ...], tokens: int, wait: float) -> NexusError:
+        """The limit that takes longest, in words."""
+        longest = max(needs, key=lambda need: need.rate.wait_until)
+        whose, limit = f"client key {self._name!r}", longest.rate.limit
+        if longest.rate is self.rpm:
+            why = f"{whose} is at its limit of {limit} requests a minute"
+        else:
+            why = (
+                f"{whose} is at its limit of {limit} tokens a minute; "
+                f"this request was taken for about {tokens}"
+            )
+        return RateLimitedError(why, max(1, -int(-wait // 1)))

@@ -1,0 +1,126 @@
+"""What a request needs of limits that processes share, before it goes to a backend."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nexus_core.fleet.registry import Registry
+from nexus_core.money.accounting import CostTracker
+from nexus_core.proxy.progress import RequestProgress
+from nexus_core.routing.router import Choice, RouteDecision
+from nexus_core.routing.stages import Stage
+from nexus_core.state.leases.account import MoneyLease
+from nexus_core.state.leases.counts import Count, Counts
+from nexus_core.state.leases.money import MoneyLeases
+
+_Money = tuple[tuple[MoneyLease, ...], int]  # accounts, and the estimate in nano-dollars
+
+
+class Leases:
+    """Slots and money of backends, leased from the store; one for the life of the process.
+
+    A request holds a slot of the registry when it asks here: what is in use and not leased is asked
+    for, once, and nothing is sent before it was granted.
+    """
+
+    def __init__(
+        self, registry: Registry, cost_tracker: CostTracker, counts: Counts, money: MoneyLeases
+    ) -> None:
+        self._registry = registry
+        self._cost_tracker = cost_tracker
+        self._counts = counts
+        self._money = money
+        self._slots: dict[str, Count] = {}
+        self._version = -1
+        self._is_granting = False  # what the registry tells of is no release
+        # Before the queue: a slot that others have a right to is not handed on here.
+        registry.on_change(self._has_changed, is_first=True)
+        self._follow()
+
+    # --- what requests ask ---------------------------------------------------------------
+
+    def cover(self, progress: RequestProgress, choice: Choice) -> bool:
+        """Whether the request may be sent without asking."""
+        slot = self._slots.get(choice.backend.name)
+        if slot is not None and not self._counts.covers(slot):
+            return False
+        need = self._need(progress, choice)
+        return need is None or self._money.covers(*need)
+
+    async def obtain(self, progress: RequestProgress, choice: Choice) -> bool:
+        """Ask for what is lacking; what is granted holds until something else is awaited."""
+        slot, need = self._slots.get(choice.backend.name), self._need(progress, choice)
+        lacks_slot = slot is not None and not self._counts.covers(slot)
+        lacks_money = need is not None and not self._money.covers(*need)
+        if lacks_slot and lacks_money:
+            async with asyncio.TaskGroup() as tasks:  # both go in one call
+                asking = tasks.create_task(self._obtain_slot(slot))
+                has_money = await self._obtain_money(need)
+            # Others ran meanwhile, and may have used it.
+            return asking.result() and has_money and (need is None or self._money.covers(*need))
+        if lacks_money:
+            return await self._obtain_money(need)
+        return await self._obtain_slot(slot)
+
+    async def _obtain_slot(self, slot: Count | None) -> bool:
+        return slot is None or await self._counts.obtain(slot)
+
+    async def _obtain_money(self, need: _Money | None) -> bool:
+        return need is None or await self._money.obtain(*need)
+
+    def _need(self, progress: RequestProgress, choice: Choice) -> _Money | None:
+        tracker, request, backend = self._cost_tracker, progress.request, choice.backend
+        if not (backend.type.is_cloud and tracker.budget.is_limited):
+            return None
+        leases = tracker.budget.leases(request.client)
+        if not leases:
+            return None
+        model = choice.upstream_model
+        return leases, tracker.estimate(backend, model, progress.demand)
+
+    def waits(self, decision: RouteDecision, more: int) -> None:
+        """A request begins (1) or ends (-1) to wait for one of these backends."""
+        for drop in decision.waits_for:
+            slot = self._slots.get(drop.backend.name)
+            if slot is not None and Stage.CAPACITY in (drop.stage, *drop.also):
+                self._counts.wait(slot, more)
+
+    # --- backends ------------------------------------------------------------------------
+
+    def _has_changed(self, freed: str | None) -> None:
+        if freed is None:
+            self._follow()
+        elif not self._is_granting and (slot := self._slots.get(freed)) is not None:
+            self._counts.released(slot)
+
+    def _follow(self) -> None:
+        """Hold the limits that backends have now."""
+        if self._registry.version == self._version:
+            return
+        limits = {one.name: one.max_concurrent for one in self._registry.snapshots()}
+        for name in [*self._slots]:
+            if limits.get(name) is None:
+                self._counts.drop(self._slots.pop(name).name)
+                self._registry.limit_slots(name, None)
+        for name, most in limits.items():
+            if most is None:
+                continue
+            slot = self._slots.get(name)
+            if slot is None:
+                self._slots[name] = self._counts.share(self._count(name, most))
+            else:
+                slot.most = most
+                slot.changed()
+        self._version = self._registry.version
+
+    def _count(self, name: str, most: int) -> Count:
+        def changed() -> None:
+            slots = self._counts.may_try(count)
+            self._is_granting = True
+            try:
+                self._registry.limit_slots(name, None if slots >= count.most else slots)
+            finally:
+                self._is_granting = False
+
+        count = Count(f"slots:{name}", most, lambda: self._registry.in_flight(name), changed)
+        return count

@@ -1,0 +1,97 @@
+"""The lease on one account: what this process counts of it, and what it may spend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+_RATE_SECONDS = 1.0  # a lease is about as much as was spent in so long
+_LEAST_ESTIMATES = 2
+_IDLE_SECONDS = 2.0  # after which nothing is kept
+
+
+class Books(Protocol):
+    """What this process counts of an account, this month."""
+
+    spent: int
+    reserved: int
+    limit: int | None
+
+
+class MoneyLease:
+    """The lease on one account."""
+
+    __slots__ = (
+        *("_base", "_before", "_claimed", "_others", "_rate", "_spent_at_first", "_used_at"),
+        *("books", "ceiling", "elsewhere", "is_refused", "name", "pending", "pledged", "reported"),
+        *("room", "seen_granted", "seen_spent", "step"),
+    )
+
+    def __init__(self, name: str, books: Books) -> None:
+        self.name = name
+        self.books = books
+        self.ceiling = 0  # up to which this process may spend and reserve, this month
+        self.pledged = 0  # for requests that wait for the store
+        self.pending: list[int] = []  # ceilings that takes under way ask for
+        self.is_refused = False  # there is no room, until the next beat
+        self.room: int | None = None  # what nobody has been promised; None: not known
+        # What the month has cost beside what the books say: other owners' part, and this one's
+        # before it began to count.
+        self.elsewhere = 0
+        self.step = 0  # the last request's estimate
+        self.reported = 0  # of this owner's spending, what the store knows
+        self.seen_spent: Mapping[str, Any] = {}  # by owner, as last heard
+        self.seen_granted: Mapping[str, Any] = {}
+        self._base = 0  # spent under this owner's name before the books count
+        self._spent_at_first = 0  # what the books said then
+        self._others = 0
+        self._rate = 0.0  # nano-dollars a second
+        self._claimed = 0
+        self._before: float | None = None
+        self._used_at = float("-inf")
+
+    @property
+    def spent(self) -> int:
+        """What this owner has spent this month."""
+        return self._base + self.books.spent - self._spent_at_first
+
+    @property
+    def held(self) -> int:
+        """What is spent, reserved or pledged."""
+        return self.spent + self.books.reserved + self.pledged
+
+    @property
+    def left(self) -> int:
+        """What may be reserved without asking."""
+        return self.ceiling - self.held
+
+    def begin(self, base: int, spent_at_first: int) -> None:
+        """Count on from here."""
+        self._base, self._spent_at_first = base, spent_at_first
+        self._add_up()
+
+    def count_others(self, nano_usd: int) -> None:
+        """Other owners have spent so much."""
+        self._others = nano_usd
+        self._add_up()
+
+    def _add_up(self) -> None:
+        self.elsewhere = self._others + self._base - self._spent_at_first
+
+    def likely(self, step: int) -> int:
+        """What is worth asking for beside a request of this estimate."""
+        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step)
+
+    def wanted(self, at: float, step: int) -> int:
+        """How much should be left: what a second costs, at least two estimates; 0 while idle."""
+        claimed, before = self.spent + self.books.reserved, self._before
+        more, self._claimed, self._before = max(0, claimed - self._claimed), claimed, at
+        if more:
+            self._used_at = at
+        if before is not None and at > before:
+            share = min(1.0, (at - before) / _RATE_SECONDS)
+            self._rate += share * (more / (at - before) - self._rate)
+        if at - self._used_at > _IDLE_SECONDS:
+            self._rate = 0.0
+            return 0
+        return self.likely(step)

@@ -1,0 +1,221 @@
+"""Leases on rates a minute: chunks of a key's limit, by the clock of the store's server.
+
+The generic cell rate algorithm (ITU-T I.371): a limit may be used at once, and comes back evenly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nexus_core.state.base import Link
+from nexus_core.state.leases.lease import Term, table
+from nexus_core.types import JsonObject
+
+WINDOW_SECONDS = 60.0
+_CHUNK_SECONDS = 0.5  # a chunk is as much as is used in so long
+_MICRO = 1_000_000
+_IDLE_SECONDS = 1.0  # after which the rest of a chunk is given back
+_REMEMBERED_SECONDS = 1.0  # how long a refusal is taken for the store's answer
+
+
+class Need(NamedTuple):
+    """How much a request needs of a limit."""
+
+    rate: RateLease
+    amount: int
+
+
+class RateLease:
+    """One limit of a key, and this process' chunk of it."""
+
+    __slots__ = (
+        *("_alone_full_at", "_per_second", "_since", "_used", "back", "full_at", "left"),
+        *("limit", "name", "refused_until", "used_at", "wait_until"),
+    )
+
+    def __init__(self, name: str, limit: int) -> None:
+        """`name`: its field in the store."""
+        self.name = name
+        self.limit = limit
+        self.left = 0  # of the chunk; below 0 where more was used than taken
+        self.back = 0  # to be given back (below 0: owed) with the next report
+        self.full_at = 0.0  # when all of the fleet's limit may be used again, as last heard
+        self.refused_until = 0.0
+        self.wait_until = 0.0  # when the refused request fits in
+        self.used_at = 0.0
+        self._alone_full_at = 0.0  # of this process' share, while it is alone
+        self._per_second = 0.0
+        self._used = 0  # since
+        self._since = 0.0
+
+    def use(self, count: int, at: float) -> None:
+        """So much of the chunk is used."""
+        self.left -= count
+        self.used_at = at
+        self._used += count
+        if at - self._since >= _CHUNK_SECONDS:
+            elapsed = min(at - self._since, 2.0)
+            self._per_second, self._used, self._since = self._used / elapsed, 0, at
+
+    def chunk(self, need: int, live: int) -> int:
+        """How much is worth taking at once."""
+        likely = int(self._per_second * _CHUNK_SECONDS)
+        return max(need, 1, min(likely, self.limit // (2 * max(1, live))))
+
+    def used(self, at: float) -> int:
+        """How much of the fleet's limit is used, as last heard."""
+        ahead = min(max(0.0, self.full_at - at), WINDOW_SECONDS)
+        return max(0, round(ahead * self.limit / WINDOW_SECONDS) - max(0, self.left))
+
+    # --- alone ---------------------------------------------------------------------------
+
+    def begin_alone(self) -> None:
+        """The store can't be reached: of the share as much is used as of the fleet's limit."""
+        self._alone_full_at = max(self.full_at, self._alone_full_at)
+
+    def alone_wait(self, count: int, share: float, at: float) -> float:
+        """Seconds until so much of a share of the limit may be used; 0: now."""
+        interval = WINDOW_SECONDS / max(share, 1e-9)
+        needed = min(count * interval, WINDOW_SECONDS)
+        return max(0.0, self._alone_full_at - at + needed - WINDOW_SECONDS)
+
+    def alone_use(self, count: int, share: float, at: float) -> None:
+        """So much of the share is used; the fleet's limit hears of it later."""
+        full_at = max(self._alone_full_at, at) + count * WINDOW_SECONDS / max(share, 1e-9)
+        self._alone_full_at = min(full_at, at + WINDOW_SECONDS)
+        self.back -= count
+
+
+class Rates:
+    """The part of every beat that tells of rates."""
+
+    name = "rates"
+
+    def __init__(self, link: Link, term: Term, clock: Callable[[], float]) -> None:
+        """`clock`: that of leases."""
+        self._link = link
+        self._seq = 0
+        self._ahead: dict[str, float] = {}  # by field, until when it is not whole
+        self._owed: dict[str, int] = {}  # as told in the last report
+        self.clock = clock
+        self.term = term
+        self.items: dict[str, RateLease] = {}
+
+    def share(self, name: str, limit: int) -> RateLease:
+        """Hold a limit from now on; of one that there was the chunk is kept."""
+        lease = self.items.get(name)
+        if lease is None:
+            lease = self.items[name] = RateLease(name, limit)
+            lease.full_at = self._ahead.get(name, 0.0)
+        lease.limit = limit
+        return lease
+
+    def drop(self, name: str) -> None:
+        """The limit is no more."""
+        self.items.pop(name, None)
+
+    @property
+    def live(self) -> int:
+        """Processes that the limits are shared by."""
+        return max(1, self._link.live)
+
+    async def obtain(self, needs: tuple[Need, ...]) -> float:
+        """Have the store grant chunks for a request; 0: it did, else seconds until they fit in.
+
+        What is granted is for the caller to use before anything is awaited.
+
+        Raises:
+            StoreUnavailableError: it can't be asked.
+        """
+        at = self.clock()
+        refused = [rate for rate, _ in needs if rate.refused_until > at]
+        if refused:
+            return max(0.001, *(rate.wait_until - at for rate in refused), 0.001)
+        live = self.live
+        asked: JsonObject = {}
+        for rate, count in needs:
+            lacking = count - rate.left
+            if lacking > 0:
+                chunk = rate.chunk(lacking, live)
+                asked[rate.name] = {"need": lacking, "like": chunk, "limit": rate.limit}
+                rate.left -= count  # set aside while the store is asked
+        if not asked:
+            return 0.0
+        by_name = {rate.name: (rate, count) for rate, count in needs if rate.name in asked}
+        took: JsonObject = {}
+        try:
+            answer = await self._link.take(self.name, {"fields": asked})
+            took = table(answer.get("took"))
+        finally:
+            for name, (rate, count) in by_name.items():
+                rate.left += count + int(took.get(name, 0))
+        at = self.clock()
+        self._hear(table(answer.get("ahead")), at)
+        if not answer.get("refused"):
+            return 0.0
+        waits, longest = table(answer.get("waits")), 0.0
+        for name, (rate, _) in by_name.items():
+            if name in waits:
+                wait = int(waits[name]) / _MICRO
+                longest = max(longest, wait)
+                rate.wait_until = at + wait
+                rate.refused_until = at + min(wait, _REMEMBERED_SECONDS)
+        return longest or 1.0  # in quarantine nothing fits in
+
+    def _hear(self, ahead: JsonObject, at: float) -> None:
+        for name, microseconds in ahead.items():
+            self._ahead[name] = at + int(microseconds) / _MICRO
+            if name in self.items:
+                self.items[name].full_at = self._ahead[name]
+
+    # --- beats ---------------------------------------------------------------------------
+
+    def report(self) -> JsonObject:
+        """What of chunks is given back or owed; while data are restored, what was last heard."""
+        self._seq += 1
+        at, back = self.clock(), JsonObject()
+        for rate in self.items.values():
+            if rate.left < 0 or at - rate.used_at > _IDLE_SECONDS:
+                rate.back += rate.left
+                rate.left = 0
+            if not rate.back:
+                continue
+            back[rate.name] = {"count": rate.back, "limit": rate.limit}
+            if rate.back < 0:
+                self._owed[rate.name] = rate.back  # until it is known to have arrived
+            else:
+                rate.back = 0  # a report that is lost must not give back twice
+        said: JsonObject = {"seq": self._seq, "back": back}
+        if self._link.restores:
+            said["seen"] = {
+                name: int((until - at) * _MICRO)
+                for name, until in self._ahead.items()
+                if until > at
+            }
+        return said
+
+    def accept(self, answer: JsonObject, sent: float) -> None:
+        """Take in how much of each limit is used."""
+        self.term.renew(sent)
+        for name, owed in self._owed.items():
+            if name in self.items:
+                self.items[name].back -= owed
+        self._owed.clear()
+        ahead, at = table(answer.get("ahead")), self.clock()
+        if self._link.restores:  # the store does not know again what others write back
+            known = {name: (until - at) * _MICRO for name, until in self._ahead.items()}
+            ahead = {
+                name: max(known.get(name, 0), int(ahead.get(name, 0))) for name in {*known, *ahead}
+            }
+        self._ahead = {}
+        for rate in self.items.values():
+            if rate.name not in ahead:
+                rate.full_at = 0.0
+        self._hear(ahead, at)
+
+    def cut_off(self, since: float) -> None:
+        """From now on a share is used."""
+        self.term.end(since)
+        for rate in self.items.values():
+            rate.begin_alone()
