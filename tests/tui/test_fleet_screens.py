@@ -138,4 +138,4 @@ async def test_the_palette_has_the_replicas_with_their_numbers_and_shows_their_r
         await press(pilot, "enter")
         await until(lambda: app.tab.id == "requests")
 
-    assert app.view.filter.text == "replica:box-2"
+    assert app.view.filter.text == "replica:=box-2"
