@@ -6,8 +6,8 @@ streams are steady: one begins as another ends, all through the measurement, and
 own moments. Each API of clients goes to a backend that speaks it and to one that does not. Ways
 take turns; of each figure the median of the rounds counts. "Added" is against asking the backend
 without a gateway. The floor (floor.py) is one of the ways: what Nexus adds beyond it is its own,
-and the goal is for that. On a machine that does other work, the rest of a p99 is waiting for a
-core.
+and the goal is for that. On a machine that does other work, a p99 is waiting for a core; the CPU
+of an event (of the gateway, requests included, the smallest of the rounds) tells more there.
 Run: python benchmarks/streams.py [--seconds 3] [--rounds 3] [--only chat,messages to vllm]
 """
 
@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import gc
 import json
+import math
 import os
 import statistics
 import sys
@@ -102,6 +103,11 @@ class Way(NamedTuple):
     port: int
     api: str
     model: str
+    gateway: Running | None = None
+
+    def cpu_seconds(self) -> float:
+        """What its gateway has taken so far."""
+        return self.gateway.cpu_seconds() if self.gateway else math.nan
 
     def request(self) -> bytes:
         target, fields = REQUESTS[self.api](self.model)
@@ -149,8 +155,8 @@ class Client(asyncio.Protocol):
             self._transport.abort()
 
 
-async def measure(way: Way, seconds: float) -> list[float]:
-    """The age of every event, in milliseconds, while all streams run."""
+async def measure(way: Way, seconds: float) -> tuple[list[float], float]:
+    """The age of every event in milliseconds, and the gateway's CPU seconds, while all run."""
     ages: list[float] = []
     notes = [False]
     loop, clients = asyncio.get_running_loop(), list[Client]()
@@ -165,16 +171,16 @@ async def measure(way: Way, seconds: float) -> list[float]:
             clients.append(client)
             await loop.create_connection(lambda one=client: one, "127.0.0.1", way.port)  # type: ignore[misc]
             await asyncio.sleep(STREAM_SECONDS / STREAMS)
-        notes[0] = True
+        notes[0], before = True, way.cpu_seconds()
         await asyncio.sleep(seconds)
-        notes[0] = False
+        notes[0], cpu = False, way.cpu_seconds() - before
     finally:
         for client in clients:
             client.close()
     failures = [client.failure for client in clients if client.failure]
     if failures or not ages:
         raise SystemExit(f"{way}: {failures[0] if failures else 'no event'}")
-    return ages
+    return ages, cpu
 
 
 async def warm_up(ways: Iterable[Way]) -> None:
@@ -194,9 +200,11 @@ class Ages:
 
     p50: list[float]
     p99: list[float]
+    cpu: list[float]  # microseconds an event
     events: int = 0
 
-    def take(self, ages: list[float]) -> None:
+    def take(self, ages: list[float], cpu_seconds: float) -> None:
+        self.cpu.append(cpu_seconds / len(ages) * 1e6)
         cuts = statistics.quantiles(ages, n=100)
         self.p50.append(cuts[49])
         self.p99.append(cuts[98])
@@ -212,11 +220,11 @@ class Ages:
 
 
 async def run(ways: dict[str, Way], seconds: float, rounds: int) -> dict[str, Ages]:
-    found: defaultdict[str, Ages] = defaultdict(lambda: Ages([], []))
+    found: defaultdict[str, Ages] = defaultdict(lambda: Ages([], [], []))
     await warm_up(ways.values())
     for _ in range(rounds):
         for name, way in ways.items():
-            found[name].take(await measure(way, seconds))
+            found[name].take(*await measure(way, seconds))
     return found
 
 
@@ -226,6 +234,7 @@ def report(found: dict[str, Ages]) -> None:
         p50, p99 = statistics.median(ages.p50), statistics.median(ages.p99)
         line = f"{name:22} {ages.events:6} events   p50 {p50:6.3f} ms   p99 {p99:6.3f} ms"
         if name != DIRECT:
+            line += f"   CPU {min(ages.cpu):5.1f} us"
             added = ages.added(direct)
             line += f"   added p50 {added[0]:6.3f} ms   p99 {added[1]:6.3f} ms"
             if name != FLOOR:
@@ -233,6 +242,9 @@ def report(found: dict[str, Ages]) -> None:
                 verdict = "met" if over[1] < GOAL_MS else "MISSED"
                 line += f"   beyond the floor {over[0]:+6.3f} and {over[1]:+6.3f} ms   {verdict}"
         print(line, flush=True)
+    waits = found[FLOOR].added(direct)[1]
+    if waits > GOAL_MS:
+        print(f"The machine is busy: the floor itself waits {waits:.1f} ms. Only CPU tells much.")
 
 
 def nexus_command(url: str, folder: Path, port: int) -> list[str]:
@@ -266,21 +278,22 @@ def main() -> None:
             FLOOR: [sys.executable, floor.__file__, str(ports[FLOOR]), url],
             "nexus": nexus_command(url, folder, ports["nexus"]),
         }
+        gateways: dict[str, Running] = {}
         for name, command in commands.items():
             key = {"BENCH_API_KEY": "sk-none-0123456789"}
             child = started(command, folder / f"{name}.log", GATEWAY_CORE, key)
-            gateway = Running(name, ports[name], stack.enter_context(child))
+            gateway = gateways[name] = Running(name, ports[name], stack.enter_context(child))
             gateway.wait_for_health()
             gateway.rest()
         ways = {
             DIRECT: Way(upstream_port, "chat", "m"),
-            FLOOR: Way(ports[FLOOR], "chat", "m"),
+            FLOOR: Way(ports[FLOOR], "chat", "m", gateways[FLOOR]),
         }
         for api, model in PASSED + TRANSLATED:
             is_translated = (api, model) in TRANSLATED
             name = f"{api} to {model}" if is_translated else f"{api}, passed on"
             if not asked.only or {name, name.partition(",")[0]} & set(asked.only.split(",")):
-                ways[name] = Way(ports["nexus"], api, model)
+                ways[name] = Way(ports["nexus"], api, model, gateways["nexus"])
         gc.disable()  # its pauses would be nobody's
         report(uvloop.run(run(ways, asked.seconds, asked.rounds)))
 

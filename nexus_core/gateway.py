@@ -277,9 +277,12 @@ def _created_keys(
     """Created keys: of PostgreSQL where it is set, else of the file beside the ledger."""
     environment = [key.name for key in config.auth.api_keys]
     if config.storage.url is not None and not options.is_read_only:
-        from nexus_core.keys.shared import SharedKeys
+        from nexus_core.keys.shared import SharedKeys, warn_of_file
 
-        return SharedKeys(config.storage, now, clock, budgets, environment)
+        file = keys_path(config)
+        warn_of_file(file)
+        mark = None if file is None else file.with_name("keys.seen")
+        return SharedKeys(config.storage, now, clock, budgets, environment, mark)
     keys = LiveKeys(
         None if options.is_read_only else keys_path(config),
         now,

@@ -14,6 +14,8 @@ import msgspec
 
 TURN_SECONDS = 0.003  # for a worker with fewer connections to take the next one
 
+_MOST_WAITS = 4
+
 _COUNT = Struct("=Q")
 _NOBODY = 2**64 - 1  # on the board, in place of a worker that isn't there
 
@@ -100,7 +102,7 @@ class Share:
     def __init__(self, board: Board, number: int) -> None:
         self.board = board
         self._number = number
-        self._has_waited = False  # for a worker with fewer connections to take the next one
+        self._waits = 0  # for a worker with fewer connections to take the next one
 
     def note(self, connections: int) -> None:
         """So many connections are here."""
@@ -113,12 +115,13 @@ class Share:
     def has_turn(self, connections: int) -> bool:
         """Whether the next connection is to be taken here, where so many are.
 
-        False where another worker has fewer; asked again TURN_SECONDS later, that one is late.
+        False where another worker has fewer; asked again TURN_SECONDS later, and that as often as
+        there are more here, that one is late.
         """
-        if not self._has_waited and connections > self.board.fewest():
-            self._has_waited = True
+        if self._waits < min(connections - self.board.fewest(), _MOST_WAITS):
+            self._waits += 1
             return False
-        self._has_waited = False
+        self._waits = 0
         self.note(connections + 1)
         return True
 

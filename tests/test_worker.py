@@ -27,6 +27,15 @@ def test_who_has_more_leaves_the_next_connection_to_another_once(board: Board) -
     assert [mine.has_turn(5), mine.has_turn(5), mine.has_turn(6)] == [False, True, False]
 
 
+def test_the_more_it_has_the_longer_it_waits_but_not_for_ever(board: Board) -> None:
+    mine = Share(board, 1)
+    board.note(2, 0)
+
+    waits = [next(at for at in range(9) if mine.has_turn(count)) for count in (1, 3, 30)]
+
+    assert waits == [1, 3, 4]
+
+
 def test_who_has_fewest_takes_it_at_once(board: Board) -> None:
     mine = Share(board, 1)
     board.note(2, 4)

@@ -25,6 +25,10 @@ class RowRefusedError(DatabaseError):
     """A value is none that PostgreSQL can hold: it would be refused again."""
 
 
+class NoTablesError(DatabaseError):
+    """The database has no tables of Nexus yet, and whoever asks makes none."""
+
+
 class Database:
     """PostgreSQL, as `[storage] url_env` names it. Blocks: for threads, one transaction a time."""
 
@@ -97,7 +101,8 @@ class Database:
                     schema.migrate(connection)
         except schema.SchemaError as error:
             self._drop()
-            raise DatabaseError(f"{self.name}: {error}") from None
+            kind = NoTablesError if isinstance(error, schema.NoTablesYet) else DatabaseError
+            raise kind(f"{self.name}: {error}") from None
         return connection
 
     def _drop(self) -> None:

@@ -25,7 +25,7 @@ ROW_ERRORS = (psycopg.DataError, psycopg.IntegrityError)
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 _USUAL = {
     "application_name": "nexus",
-    "connect_timeout": "5",
+    "connect_timeout": "3",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",

@@ -72,6 +72,10 @@ class SchemaError(Exception):
     """The tables are not there, or of a later version."""
 
 
+class NoTablesYet(SchemaError):
+    """There are none yet."""
+
+
 def migrate(connection: Connection) -> None:
     """Bring the tables to the current version, in the transaction under way.
 
@@ -106,7 +110,7 @@ def look(connection: Connection) -> None:
         SchemaError: they are not there, or of a later version.
     """
     if not _version(connection):
-        raise SchemaError("has no ledger yet; a running Nexus makes it")
+        raise NoTablesYet("has no ledger yet; a running Nexus makes it")
 
 
 def database_id(connection: Connection) -> str:

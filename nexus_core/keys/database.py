@@ -74,6 +74,10 @@ class DatabaseKeys:
             connection.execute(sql.encode(), (*row_of(after), after.id))
             return True
 
+    def hang_up(self) -> None:
+        """End what is under way, from any thread: whoever waits for it gets an error."""
+        self._database.hang_up()
+
     def close(self) -> None:
         """Close the connection; the next use makes another."""
         self._database.close()

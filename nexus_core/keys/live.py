@@ -167,7 +167,8 @@ class LiveKeys:
             table.replace(found)
             self._warn_of_names(key.name for key in found)
             self._budgets({key.name: key.limits.budget_usd for key in found})
-        if self.table is None and not table.is_open and not self._is_optional:
+        is_needed = self.table is None and not table.is_open and not self._is_optional
+        if is_needed and table.problem is None:
             log.info("client keys: there are created ones; requests need a key")
         self.table = None if table.is_open else table
 

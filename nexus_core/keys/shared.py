@@ -10,11 +10,13 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core.background import in_background
 from nexus_core.config.schema import StorageConfig
 from nexus_core.keys.database import DatabaseKeys
+from nexus_core.keys.file import is_there
 from nexus_core.keys.live import LiveKeys
 from nexus_core.keys.store import KeyStoreError
 from nexus_core.types import JsonObject
@@ -45,8 +47,16 @@ class SharedKeys(LiveKeys):
         clock: Callable[[], int],
         budgets: Callable[[Mapping[str, float | None]], None],
         environment: Collection[str] = (),
+        mark: Path | None = None,
     ) -> None:
-        """Read the keys, for some seconds at most; never fails. As of `LiveKeys`."""
+        """Read the keys, for some seconds at most; never fails.
+
+        Args:
+            storage, now, clock, budgets, environment: as of `LiveKeys`.
+            mark: a file that is there once a key was seen: then nobody comes in without one, also
+                after a start without PostgreSQL.
+        """
+        self._mark = mark
         self._shared = DatabaseKeys(storage)
         super().__init__(None, now, clock, budgets, environment=environment)
         self._link: Link | None = None
@@ -55,7 +65,10 @@ class SharedKeys(LiveKeys):
         self._newest = 0  # that was heard of
         self._heard = asyncio.Event()
         self._doubted_since: float | None = None  # monotonic; None: what is known holds
-        self._go_by(_read_at(self._shared))
+        _, table = self.parts()
+        table.is_unused = mark is None or not is_there(mark)
+        self._go_by(self._read())
+        self._shared.close()  # `run` keeps one
 
     def join(self, link: Link) -> None:
         """Hear of changes by the beats of a fleet."""
@@ -68,7 +81,7 @@ class SharedKeys(LiveKeys):
     async def refresh(self) -> None:
         async with self._refreshing:
             before = self.version
-            self._go_by(await in_background(lambda: _read_at(self._shared)))
+            self._go_by(await in_background(self._read))
         if self._link is not None and self.version != before:
             self._link.hurry()  # so that others hear of it
 
@@ -81,7 +94,8 @@ class SharedKeys(LiveKeys):
                 self._heard.clear()
                 await self._look()
         finally:
-            self._shared.close()
+            self._shared.hang_up()
+            await in_background(self._shared.close)
 
     async def _look(self) -> None:
         table = self._parts[1] if self._parts else None
@@ -91,6 +105,17 @@ class SharedKeys(LiveKeys):
                 self._doubted_since = None
                 return
         await self.refresh()
+
+    def _read(self) -> _Found | str:
+        """The keys and their version, or why they can't be read. Blocks."""
+        try:
+            found = self._shared.read_at()
+        except KeyStoreError as error:
+            return str(error)
+        if found[1] and self._mark is not None and not is_there(self._mark):
+            with suppress(OSError):  # then it is as if they had not been seen
+                self._mark.touch(mode=0o600)
+        return found
 
     def _go_by(self, found: _Found | str) -> None:
         if isinstance(found, str):
@@ -136,12 +161,14 @@ class SharedKeys(LiveKeys):
         self._heard.set()
 
 
-def _read_at(store: DatabaseKeys) -> _Found | str:
-    """The keys and their version, or why they can't be read."""
-    try:
-        return store.read_at()
-    except KeyStoreError as error:
-        return str(error)
+def warn_of_file(path: Path | None) -> None:
+    """Say that keys in a file of before are not those of PostgreSQL."""
+    if path is not None and is_there(path):
+        log.warning(
+            "client keys: those in %s are not used: keys are in PostgreSQL now; "
+            "make them anew, and remove the file",
+            path,
+        )
 
 
 def _version(store: DatabaseKeys) -> int | None:

@@ -28,13 +28,14 @@ class KeyTable:
         self._by_id: dict[bytes, HeldKey] = {}
         self._bounds = Bounds()
         self._was_used = False  # there is a key, or was one
+        self.is_unused = False  # as far as is known, also while the store can't be read
         self.problem: str | None = None  # why the latest state of the store is not known
         self.is_withdrawn = False  # for too long: no created key opens anything
 
     @property
     def is_open(self) -> bool:
         """Nobody needs a key: none was ever made, as far as can be told."""
-        return not self._was_used and self.problem is None
+        return not self._was_used and (self.problem is None or self.is_unused)
 
     def replace(self, stored: Iterable[StoredKey]) -> None:
         """Go by these keys from now on."""
@@ -57,7 +58,10 @@ class KeyTable:
             self._bounds.put_on(held.meter, held.name, held.stored.limits)
 
     def fail(self, problem: str) -> None:
-        """The store can't be read: what was known holds, and who comes without a key is refused."""
+        """The store can't be read: what was known holds, and who comes without a key is refused.
+
+        Unless no key was made, as far as is known.
+        """
         self.problem = problem
 
     def withdraw(self, problem: str) -> None:

@@ -6,12 +6,13 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import httpx
 
 from nexus_core.api.asgi.messages import RawHeaders
-from nexus_core.api.siblings.control import SIGNAL_PATH
+from nexus_core.api.siblings.control import KEYS_PATH, SIGNAL_PATH
 from nexus_core.api.siblings.trust import ECHO, answered, passed_on_inside
 from nexus_core.types import JsonObject, is_object
 from nexus_core.workers.roster import Roster
@@ -21,6 +22,7 @@ from nexus_core.workers.sibling import COMMAND_SECONDS, FAILURES, Sibling, Silen
 _FOR_EACH = re.compile(
     r"/nexus/(?:backends/[^/?]+(?:/probe)?|zones/[^/?]+|capture|reload|save)(?:\?.*)?"
 )
+_OF_KEYS = re.compile(r"/nexus/keys(?:/[^?]*)?(?:\?.*)?")
 _OF_A_REQUEST = re.compile(r"/nexus/requests/([^/?]+)(/[a-z]+)?(?:\?.*)?")
 _ENDED = re.compile(r"; (?:1 running request|\d+ running requests) ended")
 
@@ -50,6 +52,8 @@ class Commands:
         if method == "POST" and _FOR_EACH.fullmatch(path):
             async with self._one_at_a_time:
                 return await self._tell_each(asked)
+        if method == "POST" and _OF_KEYS.fullmatch(path):
+            return await self._change_keys(asked)
         if found := _OF_A_REQUEST.fullmatch(path):
             return await self._ask_who_has(asked, found[1])
         return await self._ask(self._first(), asked)
@@ -84,6 +88,20 @@ class Commands:
                 continue  # it is being replaced
         await self._roster.learn()
         return _added_up(answer, also)
+
+    async def _change_keys(self, asked: _Asked) -> Passed:
+        """One worker changes what all of them read; the others read it at once."""
+        first = self._first()
+        answer = await self._ask(first, asked)
+        others = [one for one in self._roster.siblings if one is not first]
+        async with asyncio.TaskGroup() as tasks:
+            for sibling in others:
+                tasks.create_task(self._refresh_keys(sibling), name="refresh-keys")
+        return answer
+
+    async def _refresh_keys(self, sibling: Sibling) -> None:
+        with suppress(SilentError):  # it looks by itself every second
+            await sibling.ask_whole("POST", KEYS_PATH, [])
 
     async def _ask_who_has(self, asked: _Asked, request_id: str) -> Passed:
         """The answer of the worker that knows the request, or else what the first one says."""

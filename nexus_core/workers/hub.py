@@ -31,6 +31,7 @@ from nexus_core.types import JsonObject
 from nexus_core.worker import listen_at
 from nexus_core.workers.commands import Commands, Passed
 from nexus_core.workers.events import Events
+from nexus_core.workers.keys import sum_keys
 from nexus_core.workers.numbers import sum_states
 from nexus_core.workers.records import Logs, actions, requests
 from nexus_core.workers.roster import Roster
@@ -63,6 +64,7 @@ class Hub:
             "/nexus/requests": self._requests,
             "/nexus/logs": self._log_lines,
             "/nexus/actions": self._actions,
+            "/nexus/keys": self._keys,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,6 +139,10 @@ class Hub:
     async def _actions(self, asked: dict[str, str]) -> Passed:
         limit = min(max(int(asked.get("limit", "50")), 1), 200)
         return _as_json({"actions": await actions(self.roster, limit)})
+
+    async def _keys(self, _: dict[str, str]) -> Passed:
+        told = await self.roster.each(lambda one: one.ask("/nexus/keys"))
+        return _as_json(sum_keys([keys for _, keys in told]))
 
     async def run(self, path: Path) -> None:
         """Serve the socket until cancelled."""

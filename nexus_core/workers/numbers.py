@@ -106,6 +106,7 @@ def _stats(
             "is_read": is_known,
             "problem": next((problem for problem in problems if problem is not None), None),
             "lost": sum(one["ledger"]["lost"] for one in told),
+            **_outbox([one["ledger"]["outbox"] for one in told if "outbox" in one["ledger"]]),
         },
         "backends": {
             name: _in_use([one["backends"][name] for one in told if name in one["backends"]])
@@ -120,6 +121,14 @@ def _stats(
             for window in MOVING
         },
     }
+
+
+def _outbox(told: Sequence[JsonObject]) -> JsonObject:
+    """What waits for PostgreSQL: each tells of the same file, and one of them ships."""
+    if not told:
+        return {}
+    most = max(told, key=lambda one: (one["problem"] is not None, one["waiting"]))
+    return {"outbox": {**most, "refused": sum(one["refused"] for one in told)}}
 
 
 def _in_use(told: Sequence[JsonObject]) -> JsonObject:

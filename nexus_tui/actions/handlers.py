@@ -18,9 +18,10 @@ from nexus_tui.actions.requests.export import ExportActions
 from nexus_tui.actions.requests.opening import RequestActions
 from nexus_tui.actions.requests.reading import ReadingActions
 from nexus_tui.actions.requests.replay import ReplayActions
-from nexus_tui.actions.rows import RowActions
+from nexus_tui.actions.rows import RowActions, Toggle
 from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.keymap.keys import Keymap
+from nexus_tui.screens.tab import Tab
 
 
 class Program(AppContext, Protocol):
@@ -75,7 +76,7 @@ def make_handlers(
     zones = ZoneActions(app, tabs.zones)
     lists = ListActions(app, tabs, requests.show)
     keys = KeyActions(app, tabs.keys, clip)
-    toggles = {tabs.zones: zones.toggle, tabs.keys: keys.toggle}
+    toggles: dict[Tab, Toggle] = {tabs.zones: zones.toggle, tabs.keys: keys.toggle}
     rows = RowActions(app, tabs, requests, backends, toggles, lists, drill)
     program = ProgramActions(app, tabs, keymap, clip, server, app.exit)
     commands = PaletteActions(app, tabs, keymap, backends, zones, app.look_like, drill.show)

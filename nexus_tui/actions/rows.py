@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
@@ -10,6 +11,8 @@ from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.requests.drill import DrillActions
 from nexus_tui.actions.requests.opening import RequestActions
 from nexus_tui.screens.tab import Tab
+
+Toggle: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class RowActions:
@@ -21,7 +24,7 @@ class RowActions:
         tabs: Tabs,
         requests: RequestActions,
         backends: BackendActions,
-        toggles: Mapping[Tab, Callable[[], Awaitable[None]]],
+        toggles: Mapping[Tab, Toggle],
         lists: ListActions,
         drill: DrillActions,
     ) -> None:

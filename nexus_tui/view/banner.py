@@ -49,9 +49,9 @@ def _late_rows(rows: int, oldest: float, problem: str | None, now: float) -> lis
     """That rows wait for PostgreSQL, where they do so for long."""
     if now - oldest < _LONG_SECONDS:
         return []
-    why = "" if problem is None else f": {escaped(problem)}"
+    why = "for PostgreSQL" if problem is None else f"for {escaped(problem)}"
     said = "1 row waits" if rows == 1 else f"{rows:,} rows wait"
-    return [f"LEDGER: {said} for PostgreSQL since {clock(oldest)}{why}"]
+    return [f"LEDGER: {said} since {clock(oldest)} {why}"]
 
 
 def _cut(zone: PrivacyZone, frame: Frame, cut: Cut | None, *, is_short: bool) -> str:

@@ -9,6 +9,7 @@ import pytest
 from nexus_core.database import schema
 from nexus_core.database.connection import Database, DatabaseError
 from nexus_core.money.ledger_schema import ACTION_COLUMNS, COLUMNS, SCHEMA_VERSION
+from nexus_core.observe.facts import LEDGER, Fact
 from tests.database.server import Place
 
 _COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_schema = 'nexus' AND "
@@ -55,6 +56,23 @@ def test_tables_of_a_later_version_are_left_alone(database: Place) -> None:
         ):
             pass
     assert database.ask("SELECT version FROM nexus.schema_version") == [schema.VERSION + 1]
+
+
+def test_a_fact_of_a_later_version_adds_its_column(
+    database: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.connected() as connected, connected.transaction():
+        pass
+    later = schema.VERSION + 1
+    monkeypatch.setattr(schema, "VERSION", later)
+    monkeypatch.setattr(schema, "LEDGER", (*LEDGER, ("mood", Fact("mood", "TEXT", since=later))))
+
+    for _ in range(2):
+        with database.connected() as connected, connected.transaction():
+            pass
+
+    assert "mood" in database.ask(f"{_COLUMNS} table_name = 'requests'")
+    assert database.ask("SELECT version FROM nexus.schema_version") == [later]
 
 
 def test_who_only_reads_makes_no_tables(database: Place) -> None:

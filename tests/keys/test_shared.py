@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -44,10 +45,9 @@ class FakeLink:
 
 @asynccontextmanager
 async def running(
-    database: Place, link: FakeLink | None = None, url: str | None = None
+    database: Place, link: FakeLink | None = None, mark: Path | None = None
 ) -> AsyncIterator[SharedKeys]:
-    storage = database.storage() if url is None else database.storage(url=url)
-    keys = SharedKeys(storage, lambda: AT, time.monotonic_ns, lambda _: None)
+    keys = SharedKeys(database.storage(), lambda: AT, time.monotonic_ns, lambda _: None, mark=mark)
     if link is not None:
         keys.join(link)
     async with asyncio.TaskGroup() as tasks:
@@ -118,20 +118,38 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_start_without_postgresql_lets_nobody_in_until_it_is_there() -> None:
+async def test_a_start_without_postgresql_opens_no_door_that_a_key_had_closed(
+    tmp_path: Path,
+) -> None:
     with own_server() as server:
-        database = server.new_database()
+        database, mark = server.new_database(), tmp_path / "keys.seen"
         secret = await change(database, lambda store: changes.create(store, "laptop", {}, AT, ()))
-        empty = server.new_database()
+        async with running(database, mark=mark):
+            assert mark.stat().st_mode & 0o777 == 0o600
         server.stop()
-        async with running(database) as keys, running(empty) as none:
+        async with running(database, mark=mark) as keys:
             assert keys.table is not None
-            assert none.table is not None
             assert not opens(keys, secret)
             assert (keys.table.problem or "").startswith("client keys: PostgreSQL (")
             server.start()
             await until(lambda: opens(keys, secret))
-            await until(lambda: none.table is None)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_where_no_key_was_made_nobody_needs_one_through_outages(tmp_path: Path) -> None:
+    with own_server() as server:
+        database, mark = server.new_database(), tmp_path / "keys.seen"
+        async with running(database, mark=mark) as keys:
+            assert keys.table is None
+            server.stop()
+            await until(lambda: keys.parts()[1].problem is not None)
+            assert keys.table is None
+        async with running(database, mark=mark) as keys:
+            assert (keys.table, keys.parts()[1].problem is None) == (None, False)
+            server.start()
+            await until(lambda: keys.parts()[1].problem is None)
+            assert keys.table is None
+        assert not mark.exists()
 
 
 @pytest.mark.usefixtures("quick")
@@ -174,3 +192,14 @@ async def test_nobody_s_keys_hold_for_longer_than_a_minute(*, hears: bool) -> No
 
             server.start()
             await until(lambda: opens(keys, secret))
+
+
+def test_a_file_of_before_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shared_module.warn_of_file(tmp_path / "keys.db")
+    shared_module.warn_of_file(None)
+    assert caplog.text == ""
+    (tmp_path / "keys.db").touch()
+
+    shared_module.warn_of_file(tmp_path / "keys.db")
+
+    assert f"those in {tmp_path / 'keys.db'} are not used" in caplog.text

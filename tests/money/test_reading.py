@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from nexus_core.api.health import read_health
-from nexus_core.config.schema import Config, StorageConfig
+from nexus_core.config.schema import AuthConfig, ClientKey, Config, StorageConfig
 from nexus_core.gateway import Gateway
 from nexus_core.money.cost_lines import Scope
 from nexus_core.money.ledger_queries import By
@@ -21,6 +21,7 @@ from nexus_core.money.ledger_schema import action_row
 from nexus_core.money.months import Month
 from nexus_core.observe.events import OperatorActed
 from nexus_core.types import NANO, Actor, Via
+from nexus_core.workers.numbers import _outbox
 from tests.api.in_process import client as in_process
 from tests.database.server import SECRET, Place
 from tests.money.ledger_rows import AT, row
@@ -34,8 +35,11 @@ DEAD = f"postgresql://nexus:{SECRET}@127.0.0.1:1/nexus"
 
 @asynccontextmanager
 async def running(storage: StorageConfig) -> AsyncIterator[tuple[Gateway, httpx.AsyncClient]]:
-    gateway = Gateway(Config(storage=storage), now=lambda: AT)
+    # A key of the environment: nobody can tell whether others are needed without PostgreSQL.
+    auth = AuthConfig(api_keys=(ClientKey(name="ops", value=b"sesame"),))
+    gateway = Gateway(Config(storage=storage, auth=auth), now=lambda: AT)
     async with gateway.running(), in_process(gateway) as client:
+        client.headers["Authorization"] = "Bearer sesame"
         await until(lambda: gateway.cost_tracker.is_month_known)
         yield gateway, client
 
@@ -113,6 +117,15 @@ async def test_strangers_do_not_hear_where_postgresql_is(tmp_path: Path, databas
         _, told = read_health(gateway, {"client": ("10.0.0.9", 1), "headers": []})
 
     assert told["ledger"]["problem"] == "PostgreSQL takes no rows"
+
+
+def test_workers_tell_of_their_one_outbox_once() -> None:
+    nothing = {"waiting": 0, "waiting_seconds": 0.0, "refused": 0, "problem": None}
+    late = {"waiting": 3, "waiting_seconds": 9.0, "refused": 1, "problem": "refused"}
+
+    assert _outbox([]) == {}
+    assert _outbox([nothing, late]) == {"outbox": late}
+    assert _outbox([{**late, "problem": None}, nothing])["outbox"]["waiting"] == 3
 
 
 async def test_what_operators_did_is_kept_there_too(tmp_path: Path, database: Place) -> None:

@@ -97,7 +97,9 @@ async def test_rows_that_wait_long_for_postgresql_are_on_every_tab(
     waited: int, rows: int, told: str | None
 ) -> None:
     stage = make_stage()
-    outbox = Outbox(rows=rows, oldest=NOW - waited, is_fleet=False, problem="refused [/]")
+    outbox = Outbox(
+        rows=rows, oldest=NOW - waited, is_fleet=False, problem="PostgreSQL (X): no [/]"
+    )
     stage.source.costs = stage.gateway.costs = replace(COSTS, outbox=outbox)
     app = make_app(stage)
 
@@ -105,10 +107,10 @@ async def test_rows_that_wait_long_for_postgresql_are_on_every_tab(
         shown = await press(pilot, "4")
         costs = await press(pilot, "5")
 
-    line = f"LEDGER: {told} for PostgreSQL since 14:01:30: refused [/]"
+    line = f"LEDGER: {told} since 14:01:30 for PostgreSQL (X): no [/]"
     assert (line in shown) == (told is not None)
     assert ("LEDGER:" in shown) == (told is not None)
-    assert "of this node only: refused [/]" in costs
+    assert "of this node only: PostgreSQL (X): no [/]" in costs
 
 
 async def test_a_server_that_died_is_announced_and_started_again() -> None:

@@ -22,6 +22,7 @@ from nexus_core.types import Actor, Via
 from nexus_core.worker import listen_at
 
 COUNTS_PATH = "/counts"
+KEYS_PATH = "/keys-changed"  # POST: another worker has changed the client keys
 SIGNAL_PATH = "/hang-up"  # POST: the supervisor was sent SIGHUP
 
 _BY_SIGNAL = Actor(via=Via.SIGNAL, name="SIGHUP")
@@ -49,6 +50,10 @@ class ControlDoor(FrontDoor):
         if scope["path"] == handover.PATH:
             kept = handover.written(handover.handover_of(self._gateway))
             await send_whole(outgoing, 200, [], kept)
+            return
+        if scope["path"] == KEYS_PATH:
+            await self._gateway.keys.refresh()
+            await send_whole(outgoing, 200, [], b"")
             return
         client = value_of(scope["headers"], CLIENT)
         scope["client"] = None if client is None else (client, 0)

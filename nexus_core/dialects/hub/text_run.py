@@ -97,7 +97,7 @@ class TextRun:
                 if found is not None:
                     return found
             self._tries -= 1
-        texts, tails = [], list[bytes]()
+        texts, tails = list[bytes](), list[bytes]()
         for event in islice(events, at, at + self._most):
             if not event.startswith(before):
                 break

@@ -17,8 +17,10 @@ from nexus_core.money.shared.outbox import TABLES, Outbox, Row, Table, Waiting
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 2_000
-_LOOK_SECONDS = 5.0  # the file may have rows of other processes, and it grows older
+_LOOK_SECONDS = 1.0  # other processes may write to the file, and nobody says so
+_TURN_SECONDS = 0.05  # between two looks, at the end, whether another process is done shipping
 _LONGEST_PAUSE_SECONDS = 5.0  # between two tries while PostgreSQL is not reached
+_OTHERS_SECONDS = 1.0  # that its end is awaited for so
 _SWEEP_SECONDS = 86_400
 _SWEPT_ROWS = 5_000  # deleted at a time
 
@@ -50,9 +52,10 @@ class Shipper:
         self._swept_at = float("-inf")
         self._counted_at = float("-inf")
         self._is_known = False  # which database it is
+        self._ships = False  # of several processes with one file, this one does
         self._has_work = threading.Event()
         self._closing = threading.Event()
-        self._ends_at = float("inf")  # monotonic
+        self._closed_at = self._ends_at = float("inf")  # monotonic
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -70,14 +73,15 @@ class Shipper:
         thread = self._thread
         if thread is None:
             return
-        self._ends_at = time.monotonic() + seconds
+        self._closed_at = time.monotonic()
+        self._ends_at = self._closed_at + seconds
         self._closing.set()
         self._has_work.set()
         thread.join(seconds)
         if thread.is_alive():
             self._database.hang_up()
             thread.join(1.0)
-        if self.waiting.rows:
+        if self.waiting.rows and (self._ships or self.problem is not None):
             log.warning("ledger: %d rows wait for %s", self.waiting.rows, self._database.name)
 
     # The thread -------------------------------------------------------------------------------
@@ -92,12 +96,26 @@ class Shipper:
                 self._has_work.wait(_LOOK_SECONDS)
             is_last = self._closing.is_set()
             self._has_work.clear()  # before looking: what comes now is announced again
+            if is_last and self.problem is None:
+                self._wait_for_turn()
             if not (is_last and self.problem is not None):  # then it had its chance
                 pause = 0.0 if self._attempt() else min(max(1.0, 2 * pause), _LONGEST_PAUSE_SECONDS)
             if is_last:
                 break
         self._outbox.close()
         self._database.close()
+
+    def _wait_for_turn(self) -> None:
+        """At the end, wait for another process that ships and ends as well, if there is work."""
+        try:
+            while (
+                not self._outbox.is_ours()
+                and self._outbox.waiting().rows
+                and time.monotonic() < min(self._ends_at, self._closed_at + _OTHERS_SECONDS)
+            ):
+                time.sleep(_TURN_SECONDS)
+        except (OSError, sqlite3.Error):
+            self._outbox.disconnect()
 
     def _attempt(self) -> bool:
         """Ship what waits; False where it can't be done now, which is said once."""
@@ -124,7 +142,8 @@ class Shipper:
 
     def _ship_all(self) -> None:
         """Raises: DatabaseError, OSError, sqlite3.Error."""
-        if self._outbox.is_ours():
+        self._ships = self._outbox.is_ours()
+        if self._ships:
             if not self._is_known:
                 self._recognise()
             for table in TABLES:

@@ -6,6 +6,7 @@ import msgspec
 
 from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.state.valkey.wire import connected, key_prefix
+from nexus_core.types import JsonObject
 
 
 async def tell_departure(config: FleetConfig, process: str) -> None:
@@ -15,7 +16,7 @@ async def tell_departure(config: FleetConfig, process: str) -> None:
         StoreUnavailableError: the store can't be reached.
     """
     async with connected(config) as wire:
-        said = {
+        said: JsonObject = {
             "process": f"of.{process}",
             "replica": config.replica_name,
             "run": wire.facts.run_id,

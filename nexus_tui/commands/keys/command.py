@@ -155,7 +155,7 @@ def _list(place: Place, options: argparse.Namespace) -> int:
 
     told = place.listed()
     with understood():
-        environment = told.get("environment") or []
+        environment: list[Mapping[str, Any]] = told.get("environment") or []
         lines = list_lines(told["keys"], environment)
         shown = [json_text(visible_json(told))] if options.json else lines
     for line in shown:

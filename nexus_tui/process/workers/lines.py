@@ -1,16 +1,31 @@
-"""The log of several workers, written by one process: whole lines, in the order they come."""
+"""The log of several workers as one: whole lines, in the order they come.
+
+Into a file each of them writes by itself, for there a write of several lines stays in one piece.
+Anywhere else it does not: one process writes for all.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 from nexus_tui.process.logs.unread import Outlet
 
 _READ_BYTES = 64 * 1024
 _LONGEST_LINE = 1024 * 1024  # what is longer is written in parts
 _RETRY_SECONDS = 0.1  # while stderr is not read
+
+
+def is_file(stream: TextIO | None) -> bool:
+    """Whether a stream is a file, and no pipe, socket or terminal."""
+    try:
+        return stream is not None and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 class LineWriter:

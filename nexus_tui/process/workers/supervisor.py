@@ -32,7 +32,7 @@ from nexus_tui.process.announce import announce
 from nexus_tui.process.launch import url_of
 from nexus_tui.process.signals import Signals
 from nexus_tui.process.streams import say
-from nexus_tui.process.workers.lines import LineWriter, forward_lines
+from nexus_tui.process.workers.lines import LineWriter, forward_lines, is_file
 from nexus_tui.process.workers.private_store import PrivateStore
 from nexus_tui.process.workers.spec import READY, Spec, send_spec
 
@@ -234,15 +234,15 @@ class Supervisor:
                 pass_fds=(listener, self._board_file, journal, theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                stderr=None if is_file(sys.stderr) else subprocess.PIPE,
                 start_new_session=True,  # ctrl+c in the terminal is for the supervisor
             )
         finally:
             theirs.close()
         running = Running(number, process, ours, journal, time.monotonic())
         self.running[number] = running
-        assert process.stderr is not None  # noqa: S101 - asked for above
-        tasks.create_task(forward_lines(process.stderr, self._out), name=f"lines-{number}")
+        if process.stderr is not None:
+            tasks.create_task(forward_lines(process.stderr, self._out), name=f"lines-{number}")
         tasks.create_task(self._hand_over(running), name=f"start-{number}")
         return running
 

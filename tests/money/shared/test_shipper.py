@@ -239,3 +239,23 @@ def test_old_rows_are_deleted_there_too(path: Path, database: Place) -> None:
     shipper.start()
     wait_until(lambda: database.ask(_IDS) == ["new"])
     shipper.close()
+
+
+def test_of_two_processes_with_one_file_the_last_one_leaves_nothing(
+    path: Path, database: Place
+) -> None:
+    first, second = (Shipper(path, database.storage(), "box-1") for _ in range(2))
+    write(path, "a")
+    first.start()
+    shipped(first, database, 1)
+    second.start()
+    write(path, "b")
+    shipped(first, database, 2)  # though nobody told it
+    write(path, "c")
+    ending = threading.Thread(target=second.close)
+    ending.start()
+    first.close()
+    ending.join()
+
+    assert database.ask(_IDS) == ["a", "b", "c"]
+    assert second.waiting == Waiting()
