@@ -96,7 +96,22 @@ async def _look(config: Config) -> list[Finding]:
         from nexus_core.control.shared.checked import check_store
 
         findings.append(await check_store(config.fleet))
+    if config.server.workers > 1:
+        findings.append(_workers(config))
     return findings
+
+
+def _workers(config: Config) -> Finding:
+    """Whether several workers have what they share by."""
+    from nexus_core.control.check import Finding, Level
+    from nexus_tui.process.workers.private_store import why_no_store
+
+    count = config.server.workers
+    if (why := why_no_store(config)) is not None:
+        return Finding(Level.ERROR, "workers", *why.split(": ", 1))
+    by = "a private Valkey" if config.fleet is None else "the fleet's store"
+    text = f"{count} processes share budgets, limits and switches through {by}"
+    return Finding(Level.OK, "workers", text)
 
 
 def _address(config: Config) -> Finding:

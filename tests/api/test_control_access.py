@@ -34,6 +34,7 @@ POSTS: dict[str, dict[str, object]] = {
     "/nexus/keys": {"name": "laptop"},
     "/nexus/keys/local": {"rpm": 5},
     "/nexus/keys/local/rotate": {},
+    "/nexus/keys/local/block": {},
     "/nexus/keys/local/revoke": {},
     "/nexus/reload": {},
     "/nexus/save": {},

@@ -195,3 +195,31 @@ async def test_a_panic_without_the_store_stays_when_it_comes_back_empty(
         store.flush()
         assert (await two.ask("c")).status_code == 503
         await until(is_cut)
+
+
+@pytest.mark.parametrize("how", ["slow", "hung", "swallowed"])
+async def test_no_local_request_waits_longer_for_the_store(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream, how: str
+) -> None:
+    async with cut_before(store.socket) as cut:
+        with replicas(tmp_path, config(local, cloud), {"box-1": cut.url}) as (one,):
+            await one.ready()
+            async with one.client() as client, late() as lateness:
+                assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
+                match how:
+                    case "slow":
+                        cut.delay = 0.25
+                    case "hung":
+                        store.freeze()
+                    case _:
+                        cut.swallows = True
+                waits: list[float] = []
+                while len(waits) < 20 or not await alone(one):
+                    started = time.monotonic()
+                    answer = await client.post("/v1/chat/completions", json=chat())
+                    waits.append(time.monotonic() - started)
+                    assert answer.status_code == 200
+                assert sorted(waits)[-2] < 0.25 + max(lateness)
+                why = (await one.get("/health"))["why"]
+            assert why == "it does not answer in time"
+            store.thaw()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 from tests.contract.nexus_process import NexusProcess, backend_table, config_text
@@ -22,6 +24,12 @@ async def start_several(
     await nexus.start(arguments, {})
     await until(lambda: f"{count} workers serve" in nexus.stderr)
     return nexus
+
+
+def recorded(ledger: Path) -> set[str]:
+    """The ids of the requests in the ledger."""
+    with closing(sqlite3.connect(ledger)) as connection:
+        return {one for (one,) in connection.execute("SELECT request_id FROM requests")}
 
 
 def children(pid: int) -> dict[int, str]:

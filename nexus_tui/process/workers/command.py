@@ -9,7 +9,6 @@ import shutil
 import socket
 import sqlite3
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from nexus_tui.process.logs.log_handlers import log_to_stderr
 from nexus_tui.process.loop import loop_factory
 from nexus_tui.process.signals import Signals
 from nexus_tui.process.streams import say, write_from_the_background
-from nexus_tui.process.workers.private_store import MISSING, find_server, with_private_store
+from nexus_tui.process.workers.private_store import find_server, why_no_store, with_private_store
 from nexus_tui.process.workers.supervisor import Supervisor, Terms
 
 if TYPE_CHECKING:
@@ -40,9 +39,7 @@ def why_not(launch: Launch, config: Config) -> str | None:
             f"{count} workers run without the dashboard: nexus --no-ui --workers {count}, "
             "and then nexus attach shows all of them"
         )
-    if config.fleet is None and (find_server() is None or find_spec("redis") is None):
-        return MISSING
-    return None
+    return why_no_store(config)
 
 
 def serve_workers(

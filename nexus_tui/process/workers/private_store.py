@@ -56,6 +56,12 @@ def find_server() -> str | None:
         return None  # it has none for this kind of machine
 
 
+def why_no_store(config: Config) -> str | None:
+    """Why workers of this configuration have nothing to share by; None where they have."""
+    is_there = find_server() is not None and find_spec("redis") is not None
+    return None if config.fleet is not None or is_there else MISSING
+
+
 class PrivateStore:
     """The server process; one that ends is started again, empty."""
 

@@ -245,3 +245,31 @@ async def test_in_a_cluster_the_node_of_the_fleets_slot_is_found() -> None:
         link = make(server.known().url, "box-1", cluster=True)
         async with running(link):
             assert link.live == 1
+
+
+@pytest.mark.parametrize("step_ms", [30_000, -30_000, 3_600_000])
+async def test_a_step_of_the_stores_clock_kills_nobody(store: StoreServer, step_ms: int) -> None:
+    one, two = make(store.url, "box-1"), make(store.url, "box-2")
+    async with running(one, two):
+        await until(lambda: one.live == two.live == 2)
+        beats, processes = "{nexus:default}:beats", [one.process, two.process]
+        seen: list[int] = []
+        # The clock goes back where the beats that it wrote lie ahead, and the other way round.
+        await asyncio.to_thread(
+            store.ask,
+            "EVAL",
+            "for _, p in ipairs(ARGV) do redis.call('ZINCRBY', KEYS[1], "
+            f"{step_ms}, p) end return 1",
+            "1",
+            beats,
+            *processes,
+        )
+        before = one.beats + two.beats
+
+        def has_gone_on() -> bool:
+            seen.append(min(one.live, two.live))
+            return one.beats + two.beats > before + 6
+
+        await until(has_gone_on)
+        assert set(seen) == {2}
+        assert not any(member.is_dead for member in (*one.members, *two.members))

@@ -116,3 +116,12 @@ def test_names_of_strangers_cannot_steer_the_terminal(tmp_path: Path) -> None:
 
 def test_demo_is_not_for_it(tmp_path: Path) -> None:
     assert run(tmp_path, "--demo", "check").returncode == 2
+
+
+def test_workers_are_told_what_they_share_by(tmp_path: Path) -> None:
+    (tmp_path / "nexus.toml").write_text("[server]\nworkers = 3\n" + backend("http://127.0.0.1:9"))
+
+    done = run(tmp_path, "check", *FREE)
+
+    shared = "budgets, limits and switches through a private Valkey"
+    assert f"ok        workers: 3 processes share {shared}" in done.stdout.splitlines()
