@@ -321,6 +321,19 @@ class ValkeyLink:
             except StoreUnavailableError:
                 await asyncio.sleep(_PAUSES[-1])
 
+    async def forget(self, replica: str) -> JsonObject:
+        """Have a dead replica's processes forgotten; gives what each part says of it.
+
+        Raises:
+            StoreUnavailableError: the store can't be asked.
+        """
+        async with asyncio.timeout(1), connected(self._config) as wire:
+            said = msgspec.json.decode(self._payload("forget"))
+            question = msgspec.json.encode({**said, "replica_to_forget": replica})
+            answer = await wire.run(self._key, "forget", question)
+        found: JsonObject = answer.get("forgotten") or {}
+        return found
+
     async def _leave(self) -> None:
         """Give back what this process holds; without the store it counts as dead after a while."""
         if self.beats == 0:
