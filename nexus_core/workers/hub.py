@@ -29,6 +29,7 @@ from nexus_core.fleet.snapshot_json import read_snapshot
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.types import JsonObject
 from nexus_core.worker import listen_at
+from nexus_core.workers.backends import sum_backends
 from nexus_core.workers.commands import Commands, Passed
 from nexus_core.workers.events import Events
 from nexus_core.workers.keys import sum_keys
@@ -104,7 +105,8 @@ class Hub:
         present = [sibling for sibling, _ in counted]
         states = [state for _, state in counted]
         texts = [(one.number, text) for one, text in told if one in present]
-        snapshots = [read_snapshot(one, 0.0) for one in sum_states(states, [])["backends"]]
+        backends = sum_backends([state["backends"] for state in states])
+        snapshots = [read_snapshot(one, 0.0) for one in backends]
         past = self.roster.past([one for one, _ in told if one in present])
         await load_in_background(_load_metrics)
         from nexus_core.workers import metrics
@@ -124,7 +126,7 @@ class Hub:
     async def _whole_state(self) -> JsonObject:
         told = await self.roster.each(lambda one: one.state())
         past = self.roster.past([sibling for sibling, _ in told])
-        return sum_states([state for _, state in told], past)
+        return sum_states([state for _, state in told], past, self.roster.windows)
 
     async def _requests(self, asked: dict[str, str]) -> Passed:
         limit = min(max(int(asked.get("limit", "100")), 1), 1000)

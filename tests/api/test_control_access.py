@@ -36,6 +36,8 @@ POSTS: dict[str, dict[str, object]] = {
     "/nexus/keys/local/rotate": {},
     "/nexus/keys/local/block": {},
     "/nexus/keys/local/revoke": {},
+    "/nexus/keys/local/block": {"blocked": True},
+    "/nexus/fleet/forget": {"replica": "box-2"},
     "/nexus/reload": {},
     "/nexus/save": {},
     "/nexus/explain": {"model": "m", "messages": [{"role": "user", "content": ""}]},

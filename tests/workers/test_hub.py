@@ -250,6 +250,8 @@ async def test_a_worker_that_is_killed_under_load_is_replaced_and_no_number_fall
     final = await stats(http)
     assert final["requests"] - before["requests"] >= len(answered)
     assert final["requests"] == final["finished"]
+    # Of the last hour is all that this port has ever counted, whoever counted it.
+    assert final["windows"]["1h"]["requests"] == final["requests"]
 
 
 async def metric_of(http: httpx.AsyncClient, name: str, value: float) -> bool:
