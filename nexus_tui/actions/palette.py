@@ -23,6 +23,7 @@ from nexus_tui.view.commands import (
 )
 from nexus_tui.view.filter.grammar import term
 from nexus_tui.view.known_names import known_names
+from nexus_tui.view.replicas import replica_note
 from nexus_tui.widgets.base.sortable import SortableList
 
 # The places of tabs, whose actions the palette offers from everywhere.
@@ -123,6 +124,7 @@ class PaletteActions:
                     backends,
                 ),
                 Noun("model", "Show its requests", _names_of("model", models), models),
+                *self._replicas(),
                 Noun("key", "Show the requests of a client key", _names_of("key", keys), keys),
                 Noun(
                     "zone",
@@ -195,10 +197,19 @@ class PaletteActions:
                 await self._zone(PrivacyZone(name), argument)
             case "backend":
                 await self._backend(name, argument)
-            case "model" | "key":
+            case "model" | "key" | "replica":
                 self._show_requests(term(noun, rest))
             case _:
                 self._context.notice(f"{escaped(noun)} is no command")
+
+    def _replicas(self) -> list[Noun]:
+        """The noun for a fleet's replicas, with their numbers; none without a fleet."""
+        source = self._context.source
+        if (fleet := source.fleet) is None:
+            return []
+        notes = {one.name: replica_note(one, source.now()) for one in fleet.replicas}
+        help_ = "Show the requests of a replica, after its numbers"
+        return [Noun("replica", help_, one_of("replica", lambda: notes), lambda: notes)]
 
     def _filter(self, text: str) -> None:
         tab = self._context.tab

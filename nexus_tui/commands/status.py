@@ -50,7 +50,8 @@ def _of_fleet(asked: Asked, state: Any, fleet: Replicas) -> Any:
             whole = together(told)
     except UnreadableError as error:
         raise NoAnswerError(f"incompatible Nexus version: {error}") from error
-    return {**whole, **_costs(asked), "asked_replicas": [name for name, _ in told]}
+    here = {name: state[name] for name in ("fleet", "replicas") if name in state}
+    return {**whole, **here, **_costs(asked), "asked_replicas": [name for name, _ in told]}
 
 
 def _state(asked: Asked) -> Any:
@@ -77,6 +78,8 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
     )
     if (names := state.get("asked_replicas")) is not None:
         yield labelled("replicas", ", ".join(map(str, names)))
+    for number, word in enumerate(fleet_words(state)):
+        yield labelled("" if number else "fleet", word)
     zones = (f"{zone} {'on' if on else 'OFF'}" for zone, on in state["zones"].items())
     yield labelled("zones", ", ".join(zones))
     usable = sum(bool(backend.get("is_usable")) for backend in backends)
@@ -94,6 +97,25 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
         yield labelled("cost", "loading: the ledger is being read")
     for number, unusable in enumerate(state.get("unusable_backends", [])):
         yield labelled("" if number else "left out", unusable["why"])
+
+
+def fleet_words(state: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong in a fleet: who is alone and what that closes, who is dead or differs."""
+    from nexus_tui.text.numbers import clock
+
+    fleet: Mapping[str, Any] = state.get("fleet") or {}
+    if fleet.get("alone"):
+        closed = " and ".join(fleet["closed"])
+        effect = f"; {closed} is closed" if closed else ""
+        yield (
+            f"{fleet['replica']} is ALONE since {clock(fleet['alone_since'])}: "
+            f"no word from the store: {fleet['why']}{effect}"
+        )
+    for one in state.get("replicas") or ():
+        if one.get("dead"):
+            yield f"{one['name']} is DEAD: silent for {one['last_beat_seconds']:.0f} s"
+        elif one.get("differs"):
+            yield f"{one['name']} differs: {', '.join(one['differs'])}"
 
 
 def _of_window(stats: Mapping[str, Any]) -> Iterator[str]:

@@ -226,6 +226,7 @@ class ExplainScreen(ModalScreen[ExplainForm]):
                 self._explanation = await self._source.explain(self._form.question(self._usable))
             except NexusError as error:
                 problem = error.message
+        self.result.replica = self._source.speaker
         self.result.show(self._explanation, self._usable, problem)
 
     # --- keys ----------------------------------------------------------------------------

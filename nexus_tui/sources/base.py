@@ -122,6 +122,8 @@ class EventSource(Protocol):
     @property
     def unsaved(self) -> Sequence[Unsaved]: ...  # what differs from the file until restart
     @property
+    def speaker(self) -> str | None: ...  # the replica that answers `explain`; None: no fleet
+    @property
     def fleet(self) -> Roll | None: ...  # its replicas, as last told; None: it is in none
 
     @property

@@ -256,6 +256,10 @@ class LocalSource:
         return self._core.unsaved
 
     @property
+    def speaker(self) -> str | None:
+        return None
+
+    @property
     def fleet(self) -> Roll | None:
         return None
 

@@ -61,6 +61,10 @@ class RemoteKnown:
         return self._state.unsaved
 
     @property
+    def speaker(self) -> str | None:
+        return None
+
+    @property
     def fleet(self) -> Roll | None:
         return None
 

@@ -52,6 +52,21 @@ def _alarm(one: Replica, fleet: Roll, version: str, is_short: bool) -> str:
     return f"{name} {', '.join(words)}" if words else ""
 
 
+def replica_note(one: Replica, now: float) -> str:
+    """`18,204 req, 3 in flight, err 2; beat 0.1 s ago`, for a list of replicas."""
+    told: list[str] = []
+    if one.requests is not None:
+        told.append(f"{one.requests:,} req, {one.in_flight:,} in flight, err {one.failed:,}")
+    silent = _silent(one, now)
+    if one.is_dead:
+        told.append("dead")
+    elif silent is not None:
+        told.append(f"beat {_seconds(silent)} ago")
+    if one.problem is not None:
+        told.append(f"not seen: {escaped(one.problem)}")
+    return "; ".join(told)
+
+
 def replicas_cell(fleet: Roll) -> tuple[str, str]:
     """`3 replicas`, or `2/3 replicas` where one is dead or not seen; and its style."""
     well = sum(not one.is_dead and one.problem is None for one in fleet.replicas)

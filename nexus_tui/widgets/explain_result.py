@@ -35,6 +35,7 @@ class ExplainResult(RowList):
         super().__init__(id="explain-result")
         self._explanation: Explanation | None = None
         self._problem = ""
+        self.replica: str | None = None  # of a fleet: whose answer it is
         self._usable: Sequence[str] = ()
         self._rows: list[Row] = []
 
@@ -61,7 +62,8 @@ class ExplainResult(RowList):
         strategy = (
             f"strategy {self._explanation.strategy}" if self._explanation else "no answer yet"
         )
-        return [rule(width, "Route", strategy, "nothing is sent"), ((title, "head"),)]
+        whose = [] if self.replica is None else [f"as {escaped(self.replica)} sees it"]
+        return [rule(width, "Route", strategy, *whose, "nothing is sent"), ((title, "head"),)]
 
     def empty(self, width: int) -> Sequence[Line]:
         return [(("  Enter a model.", "dim"),)]

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import socket
-import sqlite3
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
@@ -24,9 +23,11 @@ from nexus_core.errors import OutOfDescriptorsError
 from nexus_core.fleet import health as health_room
 from nexus_core.gateway import Gateway
 from nexus_core.money import accounting as books_room
+from nexus_core.money import reading
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
 from nexus_core.money.ledger_queries import read_ledger
+from nexus_core.money.ledger_reader import LedgerReader
 from nexus_core.money.price_list import load_price_list
 from nexus_core.money.prices import Prices
 from nexus_core.providers.http import AgentSettings
@@ -188,11 +189,11 @@ async def test_books_wait_for_descriptors_and_say_so_once(
     caplog.set_level(logging.WARNING)
     tries: list[Path] = []
 
-    def counted(path: Path) -> AbstractContextManager[sqlite3.Connection]:
+    def counted(path: Path) -> AbstractContextManager[LedgerReader]:
         tries.append(path)
         return read_ledger(path)
 
-    monkeypatch.setattr(books_room, "read_ledger", counted)
+    monkeypatch.setattr(reading, "read_ledger", counted)
     config = Config(storage=StorageConfig(path=str(tmp_path / "nexus.db")))
     kept = Ledger(tmp_path / "nexus.db")
     await asyncio.to_thread(kept.open)

@@ -90,6 +90,9 @@ async def test_without_the_store_open_backends_are_closed_and_local_ones_go_on(
         assert health["closed"] == ["the open zone"]
         assert "answer" in health["why"]
 
+        explained = (await one.post("/nexus/explain", chat("c"))).json()
+        assert "no word from the fleet's store" in str(explained)
+
         waiting = asyncio.ensure_future(one.ask("c"))
         store.thaw()
         assert (await waiting).status_code == 200

@@ -84,7 +84,7 @@ def usd(nano_usd: int | None) -> Decimal | None:
 
 def ledger(folder: Path) -> list[dict[str, Any]]:
     """Its rows, in the order they ended; ask after the gateway has closed it."""
-    with read_ledger(folder / "nexus.db") as connection:
-        found = connection.execute("SELECT * FROM requests ORDER BY rowid")
-        names = [column[0] for column in found.description]
+    with read_ledger(folder / "nexus.db") as kept:
+        names = [row[1] for row in kept.execute("PRAGMA table_info(requests)")]
+        found = kept.execute("SELECT * FROM requests ORDER BY rowid")
         return [dict(zip(names, row, strict=True)) for row in found]

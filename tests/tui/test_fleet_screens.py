@@ -9,6 +9,7 @@ import pytest
 
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
+from nexus_tui.screens.palette import Palette
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import press, screen_text, still
@@ -109,3 +110,32 @@ async def test_a_screen_of_one_nexus_asks_nothing_about_replicas() -> None:
         shown = await press(pilot, "!")
         assert "confirmed" not in shown
         assert "replica" not in await press(pilot, "2", "s")
+
+
+async def test_explain_says_whose_answer_it_is() -> None:
+    app = app_of(make_three())
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, "2", "j", "x")
+        await until(lambda: "as box-1 sees it" in screen_text(app))
+
+    assert "nothing is sent" in shown
+
+
+async def test_the_palette_has_the_replicas_with_their_numbers_and_shows_their_requests() -> None:
+    three = make_three()
+    three.fleet.tell("box-3", is_dead=True)
+    app = app_of(three)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, ":")
+        assert isinstance(app.screen, Palette)
+        app.screen._entry.value = "replica "
+        shown = await press(pilot)
+        assert "24 req, 6 in flight, err 1; beat 0.1 s ago" in shown
+        assert "dead" in shown
+
+        app.screen._entry.value = "replica box-2"
+        await pilot.pause()
+        await press(pilot, "enter")
+        await until(lambda: app.tab.id == "requests")
+
+    assert app.view.filter.text == "replica:=box-2"

@@ -40,6 +40,13 @@ class Part:
     def shown(self) -> Replica:
         """The replica, with what is wrong with it from here."""
         source, told = self.source, self.told
+        if (stats := self.stats) is not None:
+            told = replace(
+                told,
+                requests=stats.requests,
+                in_flight=stats.in_flight,
+                failed=stats.failed,
+            )
         if source is None or self.past is not None:
             return told if self.problem is None else replace(told, problem=self.problem)
         if source.status == "stale":

@@ -26,6 +26,9 @@ class Replica:
     alone_since: float | None = None  # as it says itself: it has no word from the store
     switches: int | None = None  # version of the switches that it has carried out
     is_open: bool | None = None  # its switch of the open zone is on; None: not seen from here
+    requests: int | None = None  # since its start, as seen here; None: nothing is known of them
+    in_flight: int = 0
+    failed: int = 0
     problem: str | None = None  # why nothing of it is seen here; None: it is, or was never tried
 
 

@@ -64,6 +64,7 @@ class FleetSource(FleetKnown):
         self._look_seconds = look_seconds
         self._begun = asyncio.Event()  # every replica of the first roll is being reached
         self._tasks: asyncio.TaskGroup | None = None
+        self._hold_until: float | None = None  # monotonic seconds; None: nothing was opened yet
         self._woken = asyncio.Event()
         self._watchers = 0  # dialogs that show how a switch reaches the replicas
 
@@ -79,6 +80,7 @@ class FleetSource(FleetKnown):
                 self.seed_part.is_settled = False
                 tasks.create_task(self._settled(self.seed_part, self.seed), name="begin here")
             self._take([self.last_roll])
+            self._hold_until = self._clock() + _SETTLE_SECONDS
             self._begun.set()
             while self.status != "closed":
                 pause = _WATCHED_SECONDS if self._watchers else self._look_seconds
@@ -204,14 +206,22 @@ class FleetSource(FleetKnown):
 
     def changed(self) -> list[RequestRecord]:
         found: list[tuple[str, RequestRecord]] = []
+        is_held = self._is_beginning()
         for part in self.open_parts():
             assert part.source is not None  # noqa: S101 - it is open
+            if is_held and part is not self.seed_part:
+                continue  # what was there at first is shown in the order of time
             if part.source.epoch != part.epoch:  # another run of it
                 self.requests_of.lose(part.name, self.now())
                 part.epoch = part.source.epoch
             found += [(part.name, record) for record in part.source.changed()]
         self.requests_of.take(found)
         return self.requests_of.changed()
+
+    def _is_beginning(self) -> bool:
+        if self._hold_until is None or self._clock() >= self._hold_until:
+            return False
+        return not all(part.is_settled for part in self.parts.values())
 
     def drain(self) -> list[NexusEvent]:
         self._changed.clear()
@@ -235,6 +245,11 @@ class FleetSource(FleetKnown):
 
     async def roll(self) -> Roll | None:
         return self.last_roll
+
+    @property
+    def speaker(self) -> str | None:
+        speaking = self.seed_part if self.seed_part.is_live else next(iter(self.live_parts()), None)
+        return None if speaking is None else speaking.name
 
     async def explain(self, question: Question) -> Explanation:
         return await self._first().explain(question)

@@ -273,3 +273,21 @@ async def test_a_step_of_the_stores_clock_kills_nobody(store: StoreServer, step_
         await until(has_gone_on)
         assert set(seen) == {2}
         assert not any(member.is_dead for member in (*one.members, *two.members))
+
+
+async def test_a_part_that_fails_ends_neither_the_link_nor_the_process(
+    store: StoreServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    link, good, bad = make(store.url, "box-1"), Recorder("good"), Recorder("bad")
+    bad.says = {"unwritable": object()}
+    link.add(bad)
+    link.add(good)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(link.run())
+        await until(lambda: good.cuts != [])
+        assert "in this process" in (link.problem or "")
+        bad.says = {}
+        await until(lambda: good.heard != [])
+        assert link.alone_since is None
+        task.cancel()
+    assert "begins anew" in caplog.text

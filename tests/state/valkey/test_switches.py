@@ -95,7 +95,7 @@ class Box:
 
     @property
     def has_told_all(self) -> bool:
-        return self.switches.report()["told"] == []
+        return not self.switches.report()["told"]
 
     def beat(self, fate: str = "arrives") -> None:
         """A beat that arrives, or is lost, or whose answer is, or that the store hears twice."""
