@@ -109,6 +109,8 @@ async def test_kept_open_it_goes_on_without_the_store(
         assert (await one.ask("c")).status_code == 200
         health = await one.get("/health")
         assert (health["alone"], health["closed"]) == (True, [])
+        listed = (await one.get("/nexus/state"))["replicas"]
+        assert [(member["name"], member["is_this"]) for member in listed] == [("box-1", True)]
 
 
 async def test_a_panic_reaches_nobody_who_is_cut_off_and_they_send_nothing(

@@ -224,8 +224,24 @@ class Shared:
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """The processes of the fleet, as of the last beat."""
-        return self.link.members
+        """The processes of the fleet, as of the last beat; before the first one this process."""
+        return self.link.members or (self._only_myself(),)
+
+    def _only_myself(self) -> Member:
+        me = self._myself()
+        return Member(
+            process=me.process,
+            replica=me.replica,
+            address=me.address,
+            pid=me.pid,
+            worker=me.worker,
+            version=me.version,
+            config_hash=me.config_hash,
+            started=me.started,
+            beat_seconds_ago=max(0.0, self._live.now() - me.started),
+            switches=0,
+            is_dead=False,
+        )
 
     @property
     def closed(self) -> tuple[str, ...]:
