@@ -34,7 +34,6 @@ POSTS: dict[str, dict[str, object]] = {
     "/nexus/keys": {"name": "laptop"},
     "/nexus/keys/local": {"rpm": 5},
     "/nexus/keys/local/rotate": {},
-    "/nexus/keys/local/block": {},
     "/nexus/keys/local/revoke": {},
     "/nexus/keys/local/block": {"blocked": True},
     "/nexus/fleet/forget": {"replica": "box-2"},

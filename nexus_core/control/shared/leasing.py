@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.keys.live import LiveKeys
@@ -66,9 +66,9 @@ class Leasing:
         tracker = self._cost_tracker
         await tracker.opened.wait()
         ledger = tracker.ledger.id if tracker.is_month_known else None
-        spent = tracker.spent_here
+        spent: Mapping[str | None, int] = tracker.spent_here
         if ledger is None:  # nothing tells of this process after its end
-            identity, spent = Identity(self._link.process), {}
+            identity, spent = Identity(self._link.process), dict[str | None, int]()
         elif self._place is None:
             identity = Identity(ledger)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -76,6 +77,8 @@ async def _serve(spec: Spec, channel: socket.socket, ring: LogRing) -> None:
         channel.send(READY)
         await server
         served.set()
+    if end.is_orphan:  # else the supervisor does it
+        shutil.rmtree(spec.place.folder, ignore_errors=True)
 
 
 def _launch(spec: Spec) -> Launch:
@@ -96,6 +99,7 @@ class _End:
     def __init__(self, spec: Spec, channel: socket.socket) -> None:
         """Handle signals on the running loop, and watch the channel."""
         self.stop = asyncio.Event()
+        self.is_orphan = False  # the supervisor is gone
         self._spec = spec
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
@@ -114,6 +118,7 @@ class _End:
         """Drain and end when the supervisor is gone: nobody would replace or stop this one."""
         with suppress(OSError):
             channel.recv(1)  # nothing is sent: it returns when the other end is closed
+        self.is_orphan = True
         end_private_store(self._spec.place.folder)
         try:
             self._loop.call_soon_threadsafe(self.stop.set)

@@ -140,3 +140,20 @@ def test_alone_the_share_begins_as_used_as_the_limit_was() -> None:
     wait = rate.alone_wait(1, share, 100.0)
     assert 0 < wait <= WINDOW_SECONDS / share
     assert rate.alone_wait(1, share, 100.0 + wait) == 0
+
+
+async def test_many_that_ask_at_once_are_let_in_as_often_as_the_limit_says(
+    store: StoreServer,
+) -> None:
+    one = process(store.url, "box-1")
+    rate = one.rates.share("rpm laptop", 10)
+    async with running(one.link):
+
+        async def ask() -> bool:
+            one.link.hurry()  # beats come in between
+            return not await begin(one, rate)
+
+        let_in = await asyncio.gather(*(ask() for _ in range(64)))
+
+        assert sum(let_in) <= 10
+        assert rate.aside == 0
