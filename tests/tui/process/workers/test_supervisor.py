@@ -41,7 +41,7 @@ async def test_nothing_is_left_of_a_supervisor_that_is_killed(tmp_path: Path) ->
     nexus = await start_several(tmp_path, NOBODY)
     await until(lambda: "store.sock" in nexus.stderr)
     folder = Path(nexus.stderr.partition("unix://")[2].partition("/store.sock")[0])
-    assert os.stat(folder).st_mode & 0o077 == 0  # noqa: ASYNC240, PTH116 - a look at a folder
+    assert os.stat(folder).st_mode & 0o077 == 0
 
     await nexus.kill()
 
