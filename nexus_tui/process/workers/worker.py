@@ -27,7 +27,7 @@ from nexus_tui.process.launch import Launch, make_gateway
 from nexus_tui.process.logs.log_handlers import log_to_stderr
 from nexus_tui.process.loop import hold_gc, loop_factory, resume_gc
 from nexus_tui.process.signals import SIGNAL_EXIT
-from nexus_tui.process.workers.private_store import end_private_store
+from nexus_tui.process.workers.private_store import end_private_store, leave_folder
 from nexus_tui.process.workers.spec import READY, Spec, receive_spec
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,9 @@ def main() -> int:
             runner.run(_serve(spec, channel, ring))
     except asyncio.CancelledError:
         return SIGNAL_EXIT + signal.SIGTERM
+    finally:
+        if os.getppid() != spec.place.supervisor:
+            leave_folder(spec.place.folder)
     return 0
 
 
@@ -123,4 +126,5 @@ class _End:
             return  # it is over already
         server = self._spec.config.server
         time.sleep(server.drain_seconds + server.shutdown_grace_seconds + _LAST_WORDS_SECONDS)
+        leave_folder(self._spec.place.folder)
         os._exit(1)
