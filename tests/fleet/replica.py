@@ -178,6 +178,7 @@ def replicas(
     urls: Mapping[str, str],
     *,
     fresh: Sequence[str] = (),
+    only: Mapping[str, Mapping[str, str]] | None = None,
     **environ: str,
 ) -> Iterator[list[Replica]]:
     """Replicas that begin at the same time and are killed after the block; await `ready` of each.
@@ -185,12 +186,13 @@ def replicas(
     Args:
         config: as of `Replica`, the same for all.
         urls: the name of each replica, and its NEXUS_REDIS_URL.
+        only: variables that only some of them have, by name.
         environ: other variables, the same for all.
     """
     started: list[Replica] = []
     try:
         for name, url in urls.items():
-            own = {"NEXUS_REDIS_URL": url, **environ}
+            own = {"NEXUS_REDIS_URL": url, **environ, **(only or {}).get(name, {})}
             started.append(Replica(directory, name, config, own, fresh))
             started[-1].begin()
         yield started

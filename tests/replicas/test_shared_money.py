@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -143,6 +144,27 @@ async def spend_the_rest(several: list[Replica]) -> None:
     await asyncio.gather(*(refuses(one) for one in several))
 
 
+class SetBack:
+    """Start the store with the file that it had some kills before, again and again."""
+
+    def __init__(self, store: StoreServer) -> None:
+        self._store = store
+        self._file = store.directory / "appendonlydir"
+        self._old = store.directory / "old"
+        self._kept = 0
+
+    def __call__(self) -> None:
+        if self._kept % 3 == 0:
+            shutil.rmtree(self._old, ignore_errors=True)
+            shutil.copytree(self._file, self._old)
+        elif self._kept % 3 == 2:
+            self._store.kill()
+            shutil.rmtree(self._file)
+            shutil.copytree(self._old, self._file)
+            self._store.start()
+        self._kept += 1
+
+
 async def test_one_budget_holds_for_all_and_every_screen_tells_it(
     tmp_path: Path, store: StoreServer
 ) -> None:
@@ -181,10 +203,16 @@ async def test_a_killed_replica_counts_its_lease_as_spent_and_says_so(
 
 
 @pytest.mark.slow_fleet
-@pytest.mark.parametrize("disturbed", ["kills", "flushed", "restarted"])
+@pytest.mark.parametrize("disturbed", ["kills", "flushed", "restarted", "set back"])
 async def test_no_kill_and_no_lost_data_lets_more_be_spent(tmp_path: Path, disturbed: str) -> None:
-    with store_server() as store:
-        also = {"kills": (), "flushed": (store.flush,), "restarted": (store.restart,)}[disturbed]
+    options = ("--appendonly", "yes") if disturbed == "set back" else ()
+    with store_server(*options) as store:
+        also = {
+            "kills": (),
+            "flushed": (store.flush,),
+            "restarted": (store.restart,),
+            "set back": (SetBack(store),),
+        }[disturbed]
         kills = 200 if disturbed == "kills" else 60
         async with upstream() as serving:
             urls = {f"box-{number}": store.known().url for number in (1, 2, 3, 4)}
