@@ -140,3 +140,16 @@ def test_alone_the_share_begins_as_used_as_the_limit_was() -> None:
     wait = rate.alone_wait(1, share, 100.0)
     assert 0 < wait <= WINDOW_SECONDS / share
     assert rate.alone_wait(1, share, 100.0 + wait) == 0
+
+
+def test_a_share_of_less_than_one_a_minute_is_no_more_than_that() -> None:
+    rate = RateLease("rpm laptop", 2)
+    share = 2 / 8
+    begun, at = 0, 100.0
+    while at < 100.0 + 10 * WINDOW_SECONDS:
+        if not rate.alone_wait(1, share, at):
+            rate.alone_use(1, share, at)
+            begun += 1
+        at += 1
+
+    assert begun == 3  # at once, and one every four minutes
