@@ -17,25 +17,47 @@ import os
 import statistics
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.loads import MODELS, chat_body
 from benchmarks.side_by_side import upstream
-from benchmarks.side_by_side.generator import Result, generate
+from benchmarks.side_by_side.generator import generate
 from benchmarks.side_by_side.processes import OTHER_CORE, Running, free_port, started
 from benchmarks.side_by_side.rivals import NEXUS, Bench
 
-CONNECTIONS = 32
+CONNECTIONS, GENERATORS = 32, 2
 GOAL = 1.7
 _KEYS = {f"{kind.upper()}_API_KEY": "sk-none-0123456789" for kind in MODELS}
 
 
-def one_round(gateway: Running, body: bytes, seconds: float) -> tuple[Result, float]:
-    """What clients saw, and the CPU microseconds of each answer."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One round: what clients saw, and the CPU microseconds of each answer."""
+
+    per_second: float
+    failures: int
+    cpu_micros: float
+
+
+def one_round(gateway: Running, body: bytes, seconds: float) -> Seen:
+    """Ask from two processes at once: one alone does not fill two workers."""
     before = gateway.cpu_seconds()
-    seen = generate(gateway.port, body, CONNECTIONS, seconds)
-    return seen, (gateway.cpu_seconds() - before) / seen.requests * 1e6
+    with ThreadPoolExecutor(GENERATORS) as threads:
+        connections = CONNECTIONS // GENERATORS
+        asking = [
+            threads.submit(generate, gateway.port, body, connections, seconds)
+            for _ in range(GENERATORS)
+        ]
+    results = [one.result() for one in asking]
+    answers = sum(one.requests for one in results)
+    return Seen(
+        per_second=sum(one.per_second for one in results),
+        failures=sum(one.failures for one in results),
+        cpu_micros=(gateway.cpu_seconds() - before) / answers * 1e6,
+    )
 
 
 def begin(stack: ExitStack, folder: Path, backend: str, workers: int) -> Running:
@@ -66,17 +88,17 @@ def main() -> None:
         url = f"http://127.0.0.1:{int(backend.stdout.readline())}"
         single = begin(stack, folder / "one", url, 1)
         several = begin(stack, folder / "several", url, options.workers)
-        rounds: dict[str, list[tuple[Result, float]]] = {single.name: [], several.name: []}
+        rounds: dict[str, list[Seen]] = {single.name: [], several.name: []}
         for gateway in (single, several):
             one_round(gateway, body, 1.0)  # warm
         for _ in range(options.rounds):
             for gateway in (single, several):
                 rounds[gateway.name].append(one_round(gateway, body, options.seconds))
-    cpu = {name: min(micros for _, micros in seen) for name, seen in rounds.items()}
+    cpu = {name: min(one.cpu_micros for one in seen) for name, seen in rounds.items()}
     rate = {
-        name: statistics.median(one.per_second for one, _ in seen) for name, seen in rounds.items()
+        name: statistics.median(one.per_second for one in seen) for name, seen in rounds.items()
     }
-    failures = sum(one.failures for seen in rounds.values() for one, _ in seen)
+    failures = sum(one.failures for seen in rounds.values() for one in seen)
     for name in rounds:
         print(
             f"{name:>2} worker(s)  {cpu[name]:7.1f} us of CPU an answer  {rate[name]:7.0f} a second"

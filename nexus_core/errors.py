@@ -106,6 +106,14 @@ class SharedLimitsError(NexusError):
     headers = (("retry-after", "1"),)
 
 
+class ReplicaUnknownError(NexusError):
+    """No replica of the fleet has this name."""
+
+    status = 404
+    code = "replica_not_found"
+    type = "invalid_request_error"
+
+
 class KeyNotFoundError(NexusError):
     """No created client key has this name."""
 

@@ -143,6 +143,7 @@ def _add_commands(parser: MainParser) -> None:
         completion,
         costs,
         explain,
+        fleet,
         init,
         logs,
         request,
@@ -158,7 +159,7 @@ def _add_commands(parser: MainParser) -> None:
     )
     for command in (
         *(attach, run_program, explain, status, backends, requests, request, costs, logs, keys),
-        *(check, init),
+        *(fleet, check, init),
     ):
         command.add_command(commands, _port)
     completion.add_command(commands, parser)

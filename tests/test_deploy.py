@@ -22,7 +22,7 @@ REPLICAS = ("nexus-1", "nexus-2", "nexus-3")
 
 @pytest.fixture
 def services() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+    found: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
     return found["services"]
 
 

@@ -240,6 +240,7 @@ ELSEWHERE = {
     "nexus_tui/commands/base/watch.py": "tui/commands/test_twins.py",
     "nexus_tui/commands/completion.py": "tui/commands/test_init.py",
     "nexus_tui/commands/explain.py": "tui/commands/test_explain_command.py",
+    "nexus_tui/commands/fleet.py": "replicas/test_forget.py",
     "nexus_tui/commands/keys/places.py": "tui/commands/keys/test_command.py",
     "nexus_tui/commands/keys/shown.py": "tui/commands/keys/test_command.py",
     "nexus_tui/commands/run/child.py": "tui/commands/run/test_beside.py",

@@ -30,6 +30,8 @@ _USUAL = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
 }
+# Whatever the environment or the database says: texts are of any script, and read as texts.
+_ALWAYS = {"client_encoding": "utf8"}
 
 
 class _Number(Loader):
@@ -49,7 +51,7 @@ def connect(url: str) -> Connection:
     told = {key: value for key, value in conninfo_to_dict(url).items() if value is not None}
     # Nothing is prepared on the server: behind a pooler the next statement may go to another one.
     connection = psycopg.connect(
-        **{**_USUAL, **told},  # type: ignore[arg-type]
+        **{**_USUAL, **told, **_ALWAYS},  # type: ignore[arg-type]
         autocommit=True,
         prepare_threshold=None,
     )

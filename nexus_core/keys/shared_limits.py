@@ -67,7 +67,7 @@ class SharedLimits:
             return False
         if self.parallel is not None and not self._counts.covers(self.parallel):
             return False
-        if any(rate.left < amount for rate, amount in self._needs(tokens)):
+        if any(rate.free < amount for rate, amount in self._needs(tokens)):
             return False
         self._use(tokens)
         return True

@@ -22,14 +22,10 @@ from nexus_core.api.admin.events import (
 )
 from nexus_core.api.admin.ids import number_of, numbered
 from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send, header
-from nexus_core.observe.stats import Stats
-from nexus_core.observe.summed.counted import sum_counted
-from nexus_core.observe.windows.counted import count_until_now
-from nexus_core.observe.windows.counted_json import counted_as_json, read_counted
-from nexus_core.types import JsonObject, is_object
+from nexus_core.types import JsonObject
 from nexus_core.workers.backends import sum_backends
 from nexus_core.workers.feed import Feed
-from nexus_core.workers.numbers import sum_moments, sum_states
+from nexus_core.workers.numbers import sum_moments, sum_states, windows_as_json
 from nexus_core.workers.records import Logs
 from nexus_core.workers.ring import GAP, Ring, Told
 from nexus_core.workers.roster import Roster
@@ -179,7 +175,7 @@ class Events:
         if not told:
             raise SilentError("no worker answers")
         past = self._roster.past([sibling for sibling, _ in told])
-        return sum_states([state for _, state in told], past)
+        return sum_states([state for _, state in told], past, self._roster.windows)
 
     def _ids(self) -> JsonObject:
         ring = self._logs.ring
@@ -253,7 +249,7 @@ class Events:
             return None
         past = self._roster.past([feed.sibling for feed in feeds])
         counters = [one["counters"] for one in told] + [one.counters() for one in past]
-        windows = _windows([feed.windows for feed in feeds], past)
+        windows = windows_as_json(self._roster.windows)
         backends = {
             one["name"]: one for one in sum_backends([[*f.backends.values()] for f in feeds])
         }
@@ -344,20 +340,6 @@ class _Reader:
                 chosen.append((number, told))
                 size += len(told.data)
         return chosen[::-1]
-
-
-def _windows(told: list[dict[str, JsonObject | None]], past: list[Stats]) -> JsonObject:
-    """What was counted before each window, by all of them."""
-    before = [count_until_now(stats) for stats in past if stats.requests or stats.turned_away]
-    names = dict.fromkeys(name for windows in told for name in windows)
-    made: JsonObject = {}
-    for name in names:
-        parts = [
-            *(read_counted(one) for windows in told if is_object(one := windows.get(name))),
-            *before,
-        ]
-        made[name] = counted_as_json(sum_counted(parts)) if parts else None
-    return made
 
 
 def _gap(data: JsonObject) -> bytes:

@@ -34,7 +34,6 @@ class Feed:
         self.run_word = ""  # which run of the worker this is
         self.totals: JsonObject | None = None
         self.backends: dict[str, JsonObject] = {}  # by name, as in the totals
-        self.windows: dict[str, JsonObject | None] = {}
         self.moved = asyncio.Event()  # whenever the position moves
         self._take = take
         self._news = news
@@ -101,7 +100,6 @@ class Feed:
         self.backends = {
             name: self.backends[name] for name in totals["names"] if name in self.backends
         }
-        self.windows |= totals["windows"]
         self.totals = totals
         reached = self._number(totals["last_event"])
         if self._most is None or reached <= self._most:

@@ -23,12 +23,16 @@ from nexus_core.api.asgi.messages import (
 from nexus_core.api.errors import JSON_TYPE
 from nexus_core.api.listen.server import Server, http_config
 from nexus_core.background import in_background, load_in_background
+from nexus_core.control.actions import CAPACITY as ACTIONS
 from nexus_core.dialects.inbound import dialect_of
 from nexus_core.errors import NexusError
 from nexus_core.fleet.snapshot_json import read_snapshot
+from nexus_core.observe.log_ring import CAPACITY as LOG_LINES
 from nexus_core.observe.log_ring import LogRing
+from nexus_core.observe.requests import CAPACITY as REQUESTS
 from nexus_core.types import JsonObject
 from nexus_core.worker import listen_at
+from nexus_core.workers.backends import sum_backends
 from nexus_core.workers.commands import Commands, Passed
 from nexus_core.workers.events import Events
 from nexus_core.workers.keys import sum_keys
@@ -40,6 +44,10 @@ from nexus_core.workers.sibling import SilentError
 log = logging.getLogger(__name__)
 
 _MAX_BODY_BYTES = 1024 * 1024 * 1024  # the worker that passed it on has looked
+
+
+class _MalformedError(Exception):
+    """A query's value is none that a worker would take."""
 
 
 class NoWorkerError(NexusError):
@@ -91,8 +99,11 @@ class Hub:
             target = f"{target}?{query}" if query else target
             passed = await self.commands.pass_on(method, target, scope["headers"], body)
         else:
-            values = dict(parse_qsl(query))
-            passed = await answer(values)
+            try:
+                passed = await answer(dict(parse_qsl(query, keep_blank_values=True)))
+            except _MalformedError:  # a worker says what is wrong, as it does alone
+                target = f"{path}?{query}"
+                passed = await self.commands.pass_on(method, target, scope["headers"], body)
         await send_whole(send, passed.status, passed.headers, passed.body)
 
     # What is read of all ----------------------------------------------------------------------
@@ -104,7 +115,8 @@ class Hub:
         present = [sibling for sibling, _ in counted]
         states = [state for _, state in counted]
         texts = [(one.number, text) for one, text in told if one in present]
-        snapshots = [read_snapshot(one, 0.0) for one in sum_states(states, [])["backends"]]
+        backends = sum_backends([state["backends"] for state in states])
+        snapshots = [read_snapshot(one, 0.0) for one in backends]
         past = self.roster.past([one for one, _ in told if one in present])
         await load_in_background(_load_metrics)
         from nexus_core.workers import metrics
@@ -124,20 +136,20 @@ class Hub:
     async def _whole_state(self) -> JsonObject:
         told = await self.roster.each(lambda one: one.state())
         past = self.roster.past([sibling for sibling, _ in told])
-        return sum_states([state for _, state in told], past)
+        return sum_states([state for _, state in told], past, self.roster.windows)
 
     async def _requests(self, asked: dict[str, str]) -> Passed:
-        limit = min(max(int(asked.get("limit", "100")), 1), 1000)
+        limit = _limit(asked, 100, most=REQUESTS)
         rows = await requests(self.roster, limit, asked.get("before"))
         return _as_json({"run": self._events.run_word, "requests": rows})
 
     async def _log_lines(self, asked: dict[str, str]) -> Passed:
         await self._logs.read()
-        limit = min(max(int(asked.get("limit", "200")), 1), 2000)
+        limit = _limit(asked, 200, most=LOG_LINES)
         return _as_json(read_logs(self._logs.ring, limit, asked.get("after")))
 
     async def _actions(self, asked: dict[str, str]) -> Passed:
-        limit = min(max(int(asked.get("limit", "50")), 1), 200)
+        limit = _limit(asked, 50, most=ACTIONS)
         return _as_json({"actions": await actions(self.roster, limit)})
 
     async def _keys(self, _: dict[str, str]) -> Passed:
@@ -157,6 +169,17 @@ class Hub:
 async def _refuse(send: Send, scope: Scope, error: NexusError) -> None:
     body = dialect_of(scope["path"]).error(error)
     await send_whole(send, error.status, [JSON_TYPE], body)
+
+
+def _limit(asked: dict[str, str], default: int, *, most: int) -> int:
+    """Raises: _MalformedError."""
+    try:
+        limit = int(asked.get("limit", default))
+    except ValueError:
+        raise _MalformedError from None
+    if not 1 <= limit <= most:
+        raise _MalformedError
+    return limit
 
 
 def _as_json(value: object) -> Passed:

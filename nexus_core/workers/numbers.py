@@ -9,11 +9,11 @@ from nexus_core.api.status import backend_as_json, numbers_as_json
 from nexus_core.observe.operation_stats import BackendStats
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.stats_json import read_stats, stats_as_json
-from nexus_core.observe.summed.counted import sum_counted
 from nexus_core.observe.summed.stats import sum_stats
-from nexus_core.observe.windows.counted import Counted, count_until_now, since
-from nexus_core.observe.windows.counted_json import counted_as_json, read_counted
-from nexus_core.observe.windows.window import MOVING, Window
+from nexus_core.observe.windows.counted import Counted, since
+from nexus_core.observe.windows.counted_json import counted_as_json
+from nexus_core.observe.windows.marks import Marks
+from nexus_core.observe.windows.window import MOVING
 from nexus_core.types import BudgetStatus, JsonObject
 from nexus_core.workers.backends import sum_backends
 
@@ -21,26 +21,26 @@ _LAST_ACTIONS = 50
 _STATUSES = tuple(status.value for status in BudgetStatus)  # the better first
 
 
-def sum_states(states: Sequence[JsonObject], past: Sequence[Stats]) -> JsonObject:
-    """The state of several workers as that of one; `past` is of those that say nothing now.
+def sum_states(states: Sequence[JsonObject], past: Sequence[Stats], windows: Marks) -> JsonObject:
+    """The state of several workers as that of one.
 
     What the file says, and what each of them has by itself, is the first one's.
+
+    Args:
+        past: what those counted that say nothing now.
+        windows: where those of all together begin.
     """
     first = states[0]
     stats = sum_stats([*(read_stats(state["counts"]) for state in states), *past])
     stats.in_flight = sum(state["stats"]["in_flight"] for state in states)
-    beginnings = _beginnings(states, past)
     backends = sum_backends([state["backends"] for state in states])
     return {
         **first,
         "started_at": min(state["started_at"] for state in states),
         "at": time.time(),
         "counts": stats_as_json(stats),
-        "windows": {
-            window.value: None if counted is None else counted_as_json(counted)
-            for window, counted in beginnings.items()
-        },
-        "stats": _stats(states, stats, beginnings),
+        "windows": windows_as_json(windows),
+        "stats": _stats(states, stats, windows),
         "backends": backends,
         "actions": newest_actions([state["actions"] for state in states], _LAST_ACTIONS),
         **sum_moments(states),
@@ -75,22 +75,16 @@ def _at(value: JsonObject) -> float:
     return at
 
 
-def _beginnings(
-    states: Sequence[JsonObject], past: Sequence[Stats]
-) -> dict[Window, Counted | None]:
-    """What was counted before each window; all that is past was."""
-    before = [count_until_now(stats) for stats in past if stats.requests or stats.turned_away]
-    found: dict[Window, Counted | None] = {}
-    for window in MOVING:
-        told = [state["windows"].get(window.value) for state in states]
-        parts = [*(read_counted(one) for one in told if one is not None), *before]
-        found[window] = sum_counted(parts) if parts else None
-    return found
+def windows_as_json(windows: Marks) -> JsonObject:
+    """What was counted before each window."""
+    beginnings = {window.value: windows.beginning(window) for window in MOVING}
+    return {
+        name: None if counted is None else counted_as_json(counted)
+        for name, counted in beginnings.items()
+    }
 
 
-def _stats(
-    states: Sequence[JsonObject], stats: Stats, beginnings: dict[Window, Counted | None]
-) -> JsonObject:
+def _stats(states: Sequence[JsonObject], stats: Stats, windows: Marks) -> JsonObject:
     told: list[JsonObject] = [state["stats"] for state in states]
     is_known = any(one["ledger"]["is_read"] for one in told)  # one that was replaced reads anew
     problems = (one["ledger"]["problem"] for one in told)
@@ -115,8 +109,8 @@ def _stats(
         },
         "windows": {
             window.value: {
-                "seconds": max(one["windows"][window.value]["seconds"] for one in told),
-                **_window(stats, beginnings[window], names, is_known=is_known),
+                "seconds": round(windows.seconds(window), 3),
+                **_window(stats, windows.beginning(window), names, is_known=is_known),
             }
             for window in MOVING
         },

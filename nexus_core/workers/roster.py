@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from nexus_core.api.siblings.handover import Handover
 from nexus_core.money.ledger_schema import LedgerRow
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.summed.stats import sum_stats
+from nexus_core.observe.windows.marks import STEP_SECONDS, Marks
 from nexus_core.workers.counted_rows import count_rows
 from nexus_core.workers.sibling import Sibling, SilentError
 
@@ -30,6 +32,8 @@ class Roster:
         self.restarts = 0  # workers that were replaced
         self.ended = Stats()  # what those counted that are gone
         self.handover: Handover | None = None  # what held when somebody last looked
+        self.windows = Marks(self.ended)  # of all that was counted, also by those that are gone
+        self._marked_at = time.monotonic()
         self._folder = folder
         self._siblings: dict[int, Sibling] = {}
         self._has_new = asyncio.Event()
@@ -74,9 +78,16 @@ class Roster:
         while True:
             self._has_new.clear()
             await self.each(lambda sibling: sibling.count())
+            self._mark()
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._has_new.wait()  # a new one is asked at once
+
+    def _mark(self) -> None:
+        """Note what is counted until now, every few seconds, for the windows to begin there."""
+        if time.monotonic() - self._marked_at >= STEP_SECONDS:
+            self._marked_at = time.monotonic()
+            self.windows.make(sum_stats(self.past([])))
 
     async def each(self, ask: Callable[[Sibling], Awaitable[_Told]]) -> list[tuple[Sibling, _Told]]:
         """What each of them says, all asked at once; who is silent is left out."""

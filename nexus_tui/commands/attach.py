@@ -6,9 +6,10 @@ import argparse
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nexus_tui.commands.base.client import authorization
+from nexus_tui.commands.base.client import authorization, find_running
 from nexus_tui.commands.base.errors import BAD, NoAnswerError
 from nexus_tui.commands.base.listener import require_nexus
 from nexus_tui.commands.base.subcommands import Subcommands
@@ -37,7 +38,13 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         epilog="Over ssh, forward the port (ssh -L) and attach to it locally.",
         allow_abbrev=False,
     )
-    parser.add_argument("url", type=root_url, metavar="URL", help="URL or HOST:PORT of the Nexus")
+    parser.add_argument(
+        "url",
+        nargs="?",
+        type=root_url,
+        metavar="URL",
+        help="URL or HOST:PORT of the Nexus (default: the configured host and port)",
+    )
     parser.add_argument("--read-only", action="store_true", help="read-only dashboard")
     only = parser.add_mutually_exclusive_group()
     only.add_argument(
@@ -67,7 +74,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return BAD
 
     try:
-        require_nexus(options.url, config.server.connect_timeout_seconds)
+        url = options.url or _configured_url(environ)
+        require_nexus(url, config.server.connect_timeout_seconds)
     except NoAnswerError as error:
         say(f"attach: {error}")
         return BAD
@@ -81,7 +89,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(
             _attach(
-                options.url,
+                url,
                 authorization(config),
                 logs,
                 fleet=_Fleet(options.only, options.through),
@@ -89,6 +97,22 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 draws_ascii=wants_ascii("auto", environ),
             )
         )
+
+
+def _configured_url(environ: Mapping[str, str]) -> str:
+    """Where the Nexus of this folder's configuration listens, as the other commands find it.
+
+    Raises:
+        NoAnswerError: nobody answers there, or the configuration would be refused.
+    """
+    from nexus_core.config.load import Overrides, find_config, load_config
+    from nexus_core.errors import ConfigError
+
+    try:
+        config = load_config(find_config(None, environ, Path()), environ, Overrides(None, None))
+    except ConfigError as error:
+        raise NoAnswerError(f"{error.problems[0]}; or name the URL") from error
+    return find_running(None, config)
 
 
 class _Fleet(NamedTuple):

@@ -103,8 +103,8 @@ def fleet_words(state: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong in a fleet: who is alone and what that closes, who is dead or differs."""
     from nexus_tui.text.numbers import clock
 
-    fleet = state.get("fleet") or {}
-    if fleet.get("alone"):
+    fleet: Any = state.get("fleet")
+    if fleet and fleet.get("alone"):
         closed = " and ".join(fleet["closed"])
         effect = f"; {closed} is closed" if closed else ""
         yield (

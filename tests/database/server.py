@@ -80,12 +80,13 @@ class Postgres:
                 process.kill()
                 process.wait()
 
-    def new_database(self) -> Place:
+    def new_database(self, encoding: str = "UTF8") -> Place:
         """An empty database."""
         self._databases += 1
         name = f"nexus_{self._databases}"
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+            created = f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0"
+            connection.execute(created.encode())
         return Place(self, name)
 
     def _address(self, database: str) -> str:

@@ -90,6 +90,9 @@ async def test_without_the_store_open_backends_are_closed_and_local_ones_go_on(
         assert health["closed"] == ["the open zone"]
         assert "answer" in health["why"]
 
+        explained = (await one.post("/nexus/explain", chat("c"))).json()
+        assert "no word from the fleet's store" in str(explained)
+
         waiting = asyncio.ensure_future(one.ask("c"))
         store.thaw()
         assert (await waiting).status_code == 200
@@ -106,6 +109,8 @@ async def test_kept_open_it_goes_on_without_the_store(
         assert (await one.ask("c")).status_code == 200
         health = await one.get("/health")
         assert (health["alone"], health["closed"]) == (True, [])
+        listed = (await one.get("/nexus/state"))["replicas"]
+        assert [(member["name"], member["is_this"]) for member in listed] == [("box-1", True)]
 
 
 async def test_a_panic_reaches_nobody_who_is_cut_off_and_they_send_nothing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -132,5 +133,9 @@ async def test_no_kill_and_no_restart_lets_more_run(tmp_path: Path, most: int) -
                         if kills % 4 == 3:
                             store.restart()
                         kills += 1
+                sys.stderr.write(
+                    f"{most} slots: {kills} kills, {answered} answers, at most "
+                    f"{serving.most_in_flight} in flight\n"
+                )
                 assert serving.most_in_flight <= most
                 assert answered > 40 * most

@@ -69,3 +69,15 @@ def test_where_nothing_listens_it_says_so(tmp_path: Path) -> None:
         assert b"attach: no Nexus is running at http://127.0.0.1:9" in drawn
     finally:
         terminal.end()
+
+
+def test_without_a_url_it_is_the_configured_one(tmp_path: Path) -> None:
+    (tmp_path / "nexus.toml").write_text("[server]\nport = 9\n", encoding="utf-8")
+    terminal = Terminal(tmp_path, "attach")
+    try:
+        drawn = terminal.read_to_the_end()
+
+        assert terminal.process.wait(DEADLINE_SECONDS) == 2
+        assert b"attach: no Nexus is running at http://127.0.0.1:9" in drawn
+    finally:
+        terminal.end()

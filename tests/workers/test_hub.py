@@ -117,6 +117,17 @@ async def test_requests_of_both_are_listed_and_found(
     assert (await http.get("/nexus/requests/0123456789abcdef")).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/nexus/requests", "/nexus/logs", "/nexus/actions"])
+@pytest.mark.parametrize("limit", ["", "x", "0", "999999"])
+async def test_a_limit_that_makes_no_sense_is_refused(
+    http: httpx.AsyncClient, path: str, limit: str
+) -> None:
+    answer = await http.get(path, params={"limit": limit})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "query.limit"
+
+
 async def test_the_state_says_after_which_of_all_events_it_is(
     nexus: NexusProcess, http: httpx.AsyncClient
 ) -> None:
@@ -250,6 +261,8 @@ async def test_a_worker_that_is_killed_under_load_is_replaced_and_no_number_fall
     final = await stats(http)
     assert final["requests"] - before["requests"] >= len(answered)
     assert final["requests"] == final["finished"]
+    # Of the last hour is all that this port has ever counted, whoever counted it.
+    assert final["windows"]["1h"]["requests"] == final["requests"]
 
 
 async def metric_of(http: httpx.AsyncClient, name: str, value: float) -> bool:

@@ -33,7 +33,8 @@ def create_router(gateway: Gateway) -> APIRouter:
 
         With `by`, `month` (2026-11) or `day` (2026-11-30, before a month) the lines of that month
         or day instead, else of this month, by model unless told otherwise: `by`, `lines` and
-        `total`, as `nexus costs --json` has them.
+        `total`, as `nexus costs --json` has them. `scope` is `fleet` with PostgreSQL, else `node`;
+        where PostgreSQL is set and can't be read, `problem` says why.
         While the ledger is being read after start-up: null, with `is_reading` true.
         """
         period = _period(month, day, gateway.now())  # told whatever is wrong with it at any time

@@ -10,10 +10,14 @@ from urllib.parse import unquote
 import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
 
+from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send
+from nexus_core.control.actions import Deed
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
+from nexus_core.types import NANO
 
 # Without [fleet] nothing of the store's client is imported, nor need it be installed.
 if TYPE_CHECKING:
@@ -51,6 +55,14 @@ class ReplicaUnreachableError(NexusError):
     code = "replica_unreachable"
 
 
+class ForgottenReplica(BaseModel):
+    """Body of POST /nexus/fleet/forget."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    replica: str = Field(min_length=1, max_length=64)
+
+
 def create_router(gateway: Gateway) -> APIRouter:
     """Routes of a fleet's replicas."""
     router = APIRouter(prefix="/nexus", tags=["control"])
@@ -66,6 +78,23 @@ def create_router(gateway: Gateway) -> APIRouter:
         from nexus_core.control.shared.told import fleet_at
 
         return fleet_at(shared, gateway.now())
+
+    @router.post("/fleet/forget")
+    async def forget(wanted: ForgottenReplica, request: Request) -> dict[str, Any]:
+        """A dead replica never returns: what it held of budgets counts as spent, the rest is free.
+
+        Until then all that it was granted counts as promised.
+        """
+        shared, by, name = _shared(gateway), actor_of(request), wanted.replica
+        deed = Deed("replica_forgotten", name, f"forgot replica {name}")
+        try:
+            presumed = await shared.forget(name)
+        except NexusError as error:
+            gateway.actions.note(by, deed, error=error.message)
+            raise
+        usd = presumed / NANO
+        gateway.actions.note(by, deed, effect=f"{usd:.6f} USD are presumed to be spent")
+        return {"replica": name, "presumed_usd": usd}
 
     async def relay(name: str, path: str, request: Request) -> Response:
         """A call of the control API, passed on to another replica at its own address.

@@ -9,6 +9,8 @@ from nexus_core.dialects.request import MAX_MODEL_CHARS
 Json: TypeAlias = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
+# Where it is empty, or there is none, only Ollama itself takes the request.
+_EMBEDDED: Json = {"type": "string", "minLength": 1}
 _MODEL: Json = {"type": "string", "minLength": 1, "maxLength": MAX_MODEL_CHARS}
 _STREAM: Json = {"type": ["boolean", "null"], "description": "Streams unless it is `false`."}
 _OBJECT: Json = {"type": "object"}
@@ -36,9 +38,11 @@ SCHEMAS: dict[str, Json] = {
         ("model",), model=_MODEL, prompt=_TEXT, system=_TEXT, stream=_STREAM
     ),
     "OllamaEmbedRequest": _object(
-        ("model", "input"), model=_MODEL, input={"anyOf": [_TEXT, _list_of(_TEXT)]}
+        ("model", "input"),
+        model=_MODEL,
+        input={"anyOf": [_EMBEDDED, _list_of(_EMBEDDED) | {"minItems": 1}]},
     ),
-    "OllamaEmbeddingsRequest": _object(("model", "prompt"), model=_MODEL, prompt=_TEXT),
+    "OllamaEmbeddingsRequest": _object(("model", "prompt"), model=_MODEL, prompt=_EMBEDDED),
     "OllamaAnswer": _object(
         ("model", "created_at", "done"),
         model=_TEXT,

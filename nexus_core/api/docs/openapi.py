@@ -229,6 +229,7 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("post", "/nexus/reload"): _Route(),
     ("post", "/nexus/save"): _Route(),
     ("get", "/nexus/replicas"): _Route((404,)),
+    ("post", "/nexus/fleet/forget"): _Route((404, 503)),
     ("get", "/nexus/replicas/{name}/{path}"): _Route((404, 502)),
     ("post", "/nexus/replicas/{name}/{path}"): _Route((404, 502), asked=("RelayedCommand",)),
     ("get", "/nexus/keys"): _Route(),

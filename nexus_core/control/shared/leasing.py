@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.keys.live import LiveKeys
@@ -66,14 +66,15 @@ class Leasing:
         tracker = self._cost_tracker
         await tracker.opened.wait()
         ledger = tracker.ledger.id if tracker.is_month_known else None
+        spent: Mapping[str | None, int] = tracker.spent_here
         if ledger is None:  # nothing tells of this process after its end
-            identity = Identity(self._link.process)
+            identity, spent = Identity(self._link.process), dict[str | None, int]()
         elif self._place is None:
             identity = Identity(ledger)
         else:
             place = self._place
             identity = Identity(ledger, place.number, f"{place.supervisor}-{place.folder.name}")
-        self.money.join(identity, tracker.spent_here, tracker.recalled, tracker.recover)
+        self.money.join(identity, spent, tracker.recalled, tracker.recover)
 
 
 def _later(seconds: float, call: Callable[[], None]) -> object:

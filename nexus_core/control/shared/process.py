@@ -23,13 +23,19 @@ from nexus_core.control.commands import (
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.shared.leasing import Leasing
 from nexus_core.control.shared.switching import actor_of, command_of, switch_of
-from nexus_core.errors import NexusError
+from nexus_core.errors import (
+    InvalidRequestError,
+    NexusError,
+    ReplicaUnknownError,
+    SharedLimitsError,
+)
 from nexus_core.keys.live import LiveKeys
 from nexus_core.money.accounting import CostTracker
 from nexus_core.proxy.closed_zone import ClosedZone
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
-from nexus_core.state.base import Member
+from nexus_core.state.base import Member, StoreUnavailableError
+from nexus_core.state.leases.lease import table
 from nexus_core.state.valkey.link import ValkeyLink
 from nexus_core.state.valkey.members import Myself, config_hash, process_id
 from nexus_core.state.valkey.open_zone import OpenZone
@@ -125,6 +131,29 @@ class Shared:
             name = f"[{host}]" if ":" in host else host
             self.address = f"http://{name}:{port}"
 
+    async def forget(self, name: str) -> int:
+        """A dead replica never returns: what it held of budgets counts as spent.
+
+        Gives that of the whole fleet's budget, in nano-dollars.
+
+        Raises:
+            NexusError: there is none of this name, it lives, or the store can't be asked.
+        """
+        own = [one for one in self.link.members if one.replica == name]
+        if not all(one.is_dead for one in own):
+            raise InvalidRequestError(
+                f"replica {name!r} lives; stop it, and it gives back what it holds", param="name"
+            )
+        try:
+            forgotten = await self.link.forget(name)
+        except (StoreUnavailableError, TimeoutError) as error:
+            raise SharedLimitsError("the fleet's store can't be reached; try again") from error
+        told = table(forgotten.get("money"))
+        if not (own or told.get("owners")):
+            raise ReplicaUnknownError(f"no replica {name!r} is known in this fleet", param="name")
+        self.link.hurry()
+        return int(told.get("presumed", "0"))
+
     # --- switches ------------------------------------------------------------------------
 
     async def spread(self, command: Command, by: Actor, outcome: Outcome) -> Outcome:
@@ -195,8 +224,24 @@ class Shared:
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """The processes of the fleet, as of the last beat."""
-        return self.link.members
+        """The processes of the fleet, as of the last beat; before the first one this process."""
+        return self.link.members or (self._only_myself(),)
+
+    def _only_myself(self) -> Member:
+        me = self._myself()
+        return Member(
+            process=me.process,
+            replica=me.replica,
+            address=me.address,
+            pid=me.pid,
+            worker=me.worker,
+            version=me.version,
+            config_hash=me.config_hash,
+            started=me.started,
+            beat_seconds_ago=max(0.0, self._live.now() - me.started),
+            switches=0,
+            is_dead=False,
+        )
 
     @property
     def closed(self) -> tuple[str, ...]:

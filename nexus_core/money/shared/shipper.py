@@ -17,9 +17,11 @@ from nexus_core.money.shared.outbox import TABLES, Outbox, Row, Table, Waiting
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 2_000
+_FEWEST_ROWS = 20  # in a batch, while PostgreSQL is too slow for more
 _LOOK_SECONDS = 1.0  # other processes may write to the file, and nobody says so
 _TURN_SECONDS = 0.05  # between two looks, at the end, whether another process is done shipping
-_LONGEST_PAUSE_SECONDS = 5.0  # between two tries while PostgreSQL is not reached
+LONGEST_PAUSE_SECONDS = 5.0  # between two tries while PostgreSQL is not reached
+SEND_SECONDS = 10.0  # for a batch to be taken
 _OTHERS_SECONDS = 1.0  # that its end is awaited for so
 _SWEEP_SECONDS = 86_400
 _SWEPT_ROWS = 5_000  # deleted at a time
@@ -52,6 +54,7 @@ class Shipper:
         self._swept_at = float("-inf")
         self._counted_at = float("-inf")
         self._is_known = False  # which database it is
+        self._batch_rows = BATCH_ROWS
         self._ships = False  # of several processes with one file, this one does
         self._has_work = threading.Event()
         self._closing = threading.Event()
@@ -99,7 +102,7 @@ class Shipper:
             if is_last and self.problem is None:
                 self._wait_for_turn()
             if not (is_last and self.problem is not None):  # then it had its chance
-                pause = 0.0 if self._attempt() else min(max(1.0, 2 * pause), _LONGEST_PAUSE_SECONDS)
+                pause = 0.0 if self._attempt() else min(max(1.0, 2 * pause), LONGEST_PAUSE_SECONDS)
             if is_last:
                 break
         self._outbox.close()
@@ -123,12 +126,18 @@ class Shipper:
             self._ship_all()
         except DatabaseError as error:
             self._is_known = False
+            self._batch_rows = max(_FEWEST_ROWS, self._batch_rows // 4)  # it may have been too slow
             self._count()
             self._fail(str(error))
             return False
         except (OSError, sqlite3.Error) as error:
             self._outbox.disconnect()
             self._fail(f"the outbox can't be read: {error}")
+            return False
+        except Exception as error:  # the edge of the thread: nobody would start another
+            if self.problem is None:
+                log.exception("ledger: rows could not be shipped")
+            self._fail(f"{self._database.name}: {type(error).__name__}")
             return False
         if self.problem is not None:
             log.warning("ledger: %s takes rows again", self._database.name)
@@ -162,10 +171,12 @@ class Shipper:
 
     def _ship(self, table: Table) -> bool:
         """Ship a batch; whether it was a full one."""
-        rows = self._outbox.take(table, BATCH_ROWS)
+        size = self._batch_rows
+        rows = self._outbox.take(table, size)
         if rows:
             self._deliver(table, rows)
-        return len(rows) == BATCH_ROWS
+            self._batch_rows = min(BATCH_ROWS, 2 * size)
+        return len(rows) == size
 
     def _deliver(self, table: Table, rows: Sequence[Row]) -> None:
         """Send rows and mark them; one that is refused holds up no other."""
@@ -177,6 +188,9 @@ class Shipper:
                 self._deliver(table, rows[:half])
                 self._deliver(table, rows[half:])
                 return
+            if (plain := [tuple(map(_plain, rows[0]))]) != [tuple(rows[0])]:
+                self._deliver(table, plain)  # its database may hold few scripts
+                return
             self.refused += 1
             key = rows[0][table.columns.index(table.id)]
             log.error("ledger: %s=%s stays in the file only: %s", table.id, key, error)
@@ -187,7 +201,7 @@ class Shipper:
     def _send(self, table: Table, rows: Sequence[Row]) -> None:
         names = ", ".join(("replica", *table.columns))
         there, here = f"nexus.{table.name}", f"nexus_shipping_{table.name}_{VERSION}"
-        with self._database.transaction() as connection:
+        with self._database.transaction(SEND_SECONDS) as connection:
             # Its name has the version: behind a pooler it may be one of an older Nexus.
             connection.execute(
                 f"CREATE TEMPORARY TABLE IF NOT EXISTS {here} (LIKE {there}) "
@@ -232,3 +246,10 @@ class Shipper:
 def _storable(value: object) -> object:
     """What PostgreSQL can hold: no NUL within a text."""
     return value.replace("\0", "\\x00") if isinstance(value, str) and "\0" in value else value
+
+
+def _plain(value: object) -> object:
+    """A text in ASCII, which a database of any encoding holds."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("ascii", "backslashreplace").decode()
+    return value

@@ -52,8 +52,10 @@ class Marks:
             await sleep(STEP_SECONDS)
             self.make()
 
-    def make(self) -> None:
-        """Make a mark now."""
+    def make(self, stats: Stats | None = None) -> None:
+        """Make a mark now; of other statistics, which are counted on from then."""
+        if stats is not None:
+            self._stats = stats
         at = self._clock()
         before = self._fine[-1].counted if self._fine else None
         mark = Mark(at, count_until_now(self._stats, before))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-_RATE_SECONDS = 1.0  # a lease is about as much as was spent in so long
+_RATE_SECONDS = 0.5  # a lease is about as much as was spent in so long: two beats
 _LEAST_ESTIMATES = 2
 _IDLE_SECONDS = 2.0  # after which nothing is kept
 

@@ -12,6 +12,7 @@ from nexus_core.state.base import Link, StoreUnavailableError
 from nexus_core.state.leases.lease import Term, tables
 from nexus_core.types import JsonObject
 
+_REMEMBERED_SECONDS = 10.0  # that fewer processes are live, before a share is larger
 _HEADROOM = 4  # a taker asks for one more for each so many in use
 _Later = Callable[[float, Callable[[], None]], object]
 
@@ -64,6 +65,10 @@ class Counts:
         self._later = later
         self._seq = 0
         self._reported: set[str] = set()  # of which the store knows something
+        self._members = (
+            1  # live processes; of late, since after a loss of data they come one by one
+        )
+        self._members_at = 0.0
         self.term = term
         self.items: dict[str, Count] = {}
 
@@ -93,7 +98,7 @@ class Counts:
             return count.held
         if not term.is_alone:
             return 0  # it slept: it hears from the store first
-        share = max(1, count.most // max(1, self._link.live))
+        share = max(1, count.most // max(1, self._members))
         if term.age < term.dead_after:
             return min(share, count.held_when_cut)  # until then the others count on no more
         return share
@@ -187,6 +192,8 @@ class Counts:
     def accept(self, answer: JsonObject, sent: float) -> None:
         """Go by what is granted now."""
         self.term.renew(sent)
+        if self._link.live >= self._members or sent - self._members_at > _REMEMBERED_SECONDS:
+            self._members, self._members_at = self._link.live, sent
         told = tables(answer.get("items"))
         self._reported = {
             name for name, one in told.items() if one.get("held") or name in self.items

@@ -30,7 +30,7 @@ class RateLease:
     """One limit of a key, and this process' chunk of it."""
 
     __slots__ = (
-        *("_alone_full_at", "_per_second", "_since", "_used", "back", "full_at", "left"),
+        *("_alone_full_at", "_per_second", "_since", "_used", "aside", "back", "full_at", "left"),
         *("limit", "name", "refused_until", "used_at", "wait_until"),
     )
 
@@ -39,6 +39,7 @@ class RateLease:
         self.name = name
         self.limit = limit
         self.left = 0  # of the chunk; below 0 where more was used than taken
+        self.aside = 0  # of it, for requests that wait for the store
         self.back = 0  # to be given back (below 0: owed) with the next report
         self.full_at = 0.0  # when all of the fleet's limit may be used again, as last heard
         self.refused_until = 0.0
@@ -48,6 +49,11 @@ class RateLease:
         self._per_second = 0.0
         self._used = 0  # since
         self._since = 0.0
+
+    @property
+    def free(self) -> int:
+        """How much may be used without asking."""
+        return self.left - self.aside
 
     def use(self, count: int, at: float) -> None:
         """So much of the chunk is used."""
@@ -137,29 +143,30 @@ class Rates:
         live = self.live
         asked: JsonObject = {}
         for rate, count in needs:
-            lacking = count - rate.left
+            lacking = min(count, count - rate.free)
             if lacking > 0:
                 chunk = rate.chunk(lacking, live)
                 asked[rate.name] = {"need": lacking, "like": chunk, "limit": rate.limit}
-                rate.left -= count  # set aside while the store is asked
         if not asked:
             return 0.0
-        by_name = {rate.name: (rate, count) for rate, count in needs if rate.name in asked}
+        for rate, count in needs:
+            rate.aside += count
         took: JsonObject = {}
         try:
             answer = await self._link.take(self.name, {"fields": asked})
             took = table(answer.get("took"))
         finally:
-            for name, (rate, count) in by_name.items():
-                rate.left += count + int(took.get(name, 0))
+            for rate, count in needs:
+                rate.aside -= count
+                rate.left += int(took.get(rate.name, 0))
         at = self.clock()
         self._hear(table(answer.get("ahead")), at)
         if not answer.get("refused"):
             return 0.0
         waits, longest = table(answer.get("waits")), 0.0
-        for name, (rate, _) in by_name.items():
-            if name in waits:
-                wait = int(waits[name]) / _MICRO
+        for rate, _ in needs:
+            if rate.name in waits:
+                wait = int(waits[rate.name]) / _MICRO
                 longest = max(longest, wait)
                 rate.wait_until = at + wait
                 rate.refused_until = at + min(wait, _REMEMBERED_SECONDS)
@@ -178,7 +185,7 @@ class Rates:
         self._seq += 1
         at, back = self.clock(), JsonObject()
         for rate in self.items.values():
-            if rate.left < 0 or at - rate.used_at > _IDLE_SECONDS:
+            if rate.left < 0 or (not rate.aside and at - rate.used_at > _IDLE_SECONDS):
                 rate.back += rate.left
                 rate.left = 0
             if not rate.back:

@@ -145,10 +145,12 @@ class ValkeyLink:
             except StoreUnavailableError as error:
                 tries = 0 if self.beats > beats else tries
                 self._lost(str(error), is_first=tries == 0)
-            except Exception:  # whatever it says, the link goes on: else nothing comes back
-                log.exception("the fleet's store at %s said what can't be read", self._place)
-                tries = max(1, tries)
-                self._lost("it says what this version can't read", is_first=False)
+            except Exception as error:  # a member of another version, a part at fault
+                log.exception("the fleet's link fails, and begins anew")
+                self._lost(
+                    f"{type(error).__name__} in this process; its log has more", is_first=False
+                )
+                tries = max(tries, 1)
             finally:
                 if nudges is not None:
                     nudges.cancel()
@@ -291,8 +293,11 @@ class ValkeyLink:
             silent,
             self.problem or "it does not answer",
         )
-        for part in self._parts.values():
-            part.cut_off(self._last_word)
+        for name, part in self._parts.items():
+            try:
+                part.cut_off(self._last_word)
+            except Exception:
+                log.exception("the fleet's part %s could not be cut off", name)
 
     def _came_back(self) -> None:
         if self._is_cut_off:
@@ -326,6 +331,19 @@ class ValkeyLink:
                             self.hurry()
             except (StoreUnavailableError, ValueError):
                 await asyncio.sleep(_PAUSES[-1])
+
+    async def forget(self, replica: str) -> JsonObject:
+        """Have a dead replica's processes forgotten; gives what each part says of it.
+
+        Raises:
+            StoreUnavailableError: the store can't be asked.
+        """
+        async with asyncio.timeout(1), connected(self._config) as wire:
+            said = msgspec.json.decode(self._payload("forget"))
+            question = msgspec.json.encode({**said, "replica_to_forget": replica})
+            answer = await wire.run(self._key, "forget", question)
+        found: JsonObject = answer.get("forgotten") or {}
+        return found
 
     async def _leave(self) -> None:
         """Give back what this process holds; without the store it counts as dead after a while."""

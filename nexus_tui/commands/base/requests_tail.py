@@ -138,7 +138,7 @@ class FleetTail:
     def _read(self, name: str, asked: Asked) -> list[_Listed]:
         tail = self._tails.get(name)
         if tail is None:  # it joined: all that it has is new
-            content = {**asked.get("/nexus/requests", limit=1), "requests": []}
+            content: dict[str, Any] = {**asked.get("/nexus/requests", limit=1), "requests": []}
             tail = self._tails[name] = Tail(content, self._matches, name)
         return tail.read(asked)
 

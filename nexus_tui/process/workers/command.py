@@ -19,7 +19,12 @@ from nexus_tui.process.logs.log_handlers import log_to_stderr
 from nexus_tui.process.loop import loop_factory
 from nexus_tui.process.signals import Signals
 from nexus_tui.process.streams import say, write_from_the_background
-from nexus_tui.process.workers.private_store import find_server, why_no_store, with_private_store
+from nexus_tui.process.workers.private_store import (
+    LONGEST_NAME,
+    find_server,
+    why_no_store,
+    with_private_store,
+)
 from nexus_tui.process.workers.supervisor import Supervisor, Terms
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from nexus_tui.process.launch import Launch
 
 BAD_START = 2
+_LONGEST_PATH = 103  # of a unix socket; macOS has the smallest limit
 
 
 def why_not(launch: Launch, config: Config) -> str | None:
@@ -54,7 +60,11 @@ def serve_workers(
     except LedgerHeldError as error:
         say(f"the ledger {error}")
         return BAD_START
-    folder = Path(tempfile.mkdtemp(prefix="nexus-"))
+    try:
+        folder = make_folder()
+    except OSError as error:
+        say(f"--workers: no folder for the sockets between them: {error}")
+        return BAD_START
     signals = Signals(config)
     given = {name: value for name, value in vars(options).items() if name != "run"}
     store = None if config.fleet is not None else find_server()
@@ -77,6 +87,19 @@ def serve_workers(
         if lock is not None:
             os.close(lock)
     return supervisor.code or signals.end_code
+
+
+def make_folder() -> Path:
+    """A new folder, for its owner only, in which sockets can be.
+
+    Raises:
+        OSError: there can't be one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="nexus-"))
+    if len(os.fsencode(folder / LONGEST_NAME)) > _LONGEST_PATH:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="nexus-", dir="/tmp"))
+    return folder
 
 
 def _hold_ledger(config: Config) -> int | None:

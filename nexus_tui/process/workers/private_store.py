@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -31,9 +33,10 @@ MISSING = (
 )
 
 _SOCKET, _PID = "store.sock", "store.pid"
+LONGEST_NAME = _SOCKET  # of the sockets in the folder
 _ANSWER_SECONDS = 10.0
 _LOOK_SECONDS = 0.01
-_PAUSE_SECONDS = 0.2  # before one that ended is started again
+_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0  # before one that ended is started again
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -74,7 +77,7 @@ class PrivateStore:
         """Start it; returns once it answers.
 
         Raises:
-            OSError, TimeoutError: it does not.
+            OSError: it does not.
         """
         (self._folder / _SOCKET).unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
@@ -89,11 +92,20 @@ class PrivateStore:
             start_new_session=True,  # ctrl+c in the terminal is for the supervisor
             preexec_fn=_ending_with_parent(),
         )
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            while not await self._answers():
-                if self._process.returncode is not None:
-                    raise OSError(f"{self._program} ended with code {self._process.returncode}")
-                await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                while not await self._answers():
+                    if self._process.returncode is not None:
+                        raise OSError(f"{self._program} ended with code {self._process.returncode}")
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            await self.end()
+            raise OSError(
+                f"{self._program} did not answer within {_ANSWER_SECONDS:.0f} s"
+            ) from None
+        except asyncio.CancelledError:
+            await self.end()
+            raise
 
     async def _answers(self) -> bool:
         try:
@@ -114,13 +126,21 @@ class PrivateStore:
             while self._process is not None:
                 code = await self._process.wait()
                 log.warning("the private Valkey ended (code %s); starting it again", code)
-                await asyncio.sleep(_PAUSE_SECONDS)
-                try:
-                    await self.start()
-                except (OSError, TimeoutError) as error:
-                    log.error("the private Valkey does not start: %s", error)
+                await self._start_again()
         finally:
             await self.end()
+
+    async def _start_again(self) -> None:
+        pause = _PAUSE_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self.start()
+            except OSError as error:
+                log.error("the private Valkey does not start: %s", error)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            else:
+                return
 
     async def end(self) -> None:
         """End it at once: nothing in it is to be saved."""
@@ -133,8 +153,21 @@ class PrivateStore:
 
 def end_private_store(folder: Path) -> None:
     """End one whose supervisor is gone, where the system does not."""
-    with contextlib.suppress(OSError, ValueError):
-        os.kill(int((folder / _PID).read_text()), signal.SIGKILL)
+    if sys.platform != "linux":
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((folder / _PID).read_text()), signal.SIGKILL)
+
+
+def leave_folder(folder: Path) -> None:
+    """Remove what a supervisor left that was killed, once nobody answers at the sockets there."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob("*.sock"):
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(str(path)) == errno.ECONNREFUSED:
+                    path.unlink(missing_ok=True)
+        if not any(folder.glob("*.sock")):
+            (folder / _PID).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def _ending_with_parent() -> Callable[[], None] | None:

@@ -105,8 +105,14 @@ class Supervisor:
         """Run until all workers have ended."""
         self._signals.take_over()
         stop = self._signals.stop
+        try:
+            store = await self._start_store()
+        except OSError as error:
+            say(f"the private Valkey of the workers does not start: {error}")
+            self.code = 1
+            return
         async with asyncio.TaskGroup() as tasks:
-            helpers = await self._start_helpers(tasks)
+            helpers = self._start_helpers(tasks, store)
             keepers = [
                 tasks.create_task(self._keep(number, tasks), name=f"worker-{number}")
                 for number in range(1, self._count + 1)
@@ -126,15 +132,23 @@ class Supervisor:
                 for helper in helpers:
                     helper.cancel()
 
-    async def _start_helpers(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    async def _start_store(self) -> PrivateStore | None:
+        """Raises: OSError."""
+        if self._terms.store is None:
+            return None
+        store = PrivateStore(self._terms.store, self._terms.folder)
+        await store.start()
+        return store
+
+    def _start_helpers(
+        self, tasks: asyncio.TaskGroup, store: PrivateStore | None
+    ) -> list[asyncio.Task[None]]:
         helpers = [
             tasks.create_task(self._signals.watch_terminal(), name="terminal"),
             tasks.create_task(self._reload_on_hang_up(), name="hang-ups"),
             tasks.create_task(self._run_hub(), name="hub"),
         ]
-        if self._terms.store is not None:
-            store = PrivateStore(self._terms.store, self._terms.folder)
-            await store.start()
+        if store is not None:
             helpers.append(tasks.create_task(store.keep(), name="private-store"))
         return helpers
 

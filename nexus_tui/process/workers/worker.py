@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -26,7 +27,7 @@ from nexus_tui.process.launch import Launch, make_gateway
 from nexus_tui.process.logs.log_handlers import log_to_stderr
 from nexus_tui.process.loop import hold_gc, loop_factory, resume_gc
 from nexus_tui.process.signals import SIGNAL_EXIT
-from nexus_tui.process.workers.private_store import end_private_store
+from nexus_tui.process.workers.private_store import end_private_store, leave_folder
 from nexus_tui.process.workers.spec import READY, Spec, receive_spec
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,9 @@ def main() -> int:
             runner.run(_serve(spec, channel, ring))
     except asyncio.CancelledError:
         return SIGNAL_EXIT + signal.SIGTERM
+    finally:
+        if os.getppid() != spec.place.supervisor:
+            leave_folder(spec.place.folder)
     return 0
 
 
@@ -73,6 +77,8 @@ async def _serve(spec: Spec, channel: socket.socket, ring: LogRing) -> None:
         channel.send(READY)
         await server
         served.set()
+    if end.is_orphan:  # else the supervisor does it
+        shutil.rmtree(spec.place.folder, ignore_errors=True)
 
 
 def _launch(spec: Spec) -> Launch:
@@ -93,6 +99,7 @@ class _End:
     def __init__(self, spec: Spec, channel: socket.socket) -> None:
         """Handle signals on the running loop, and watch the channel."""
         self.stop = asyncio.Event()
+        self.is_orphan = False  # the supervisor is gone
         self._spec = spec
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
@@ -111,6 +118,7 @@ class _End:
         """Drain and end when the supervisor is gone: nobody would replace or stop this one."""
         with suppress(OSError):
             channel.recv(1)  # nothing is sent: it returns when the other end is closed
+        self.is_orphan = True
         end_private_store(self._spec.place.folder)
         try:
             self._loop.call_soon_threadsafe(self.stop.set)
@@ -118,4 +126,5 @@ class _End:
             return  # it is over already
         server = self._spec.config.server
         time.sleep(server.drain_seconds + server.shutdown_grace_seconds + _LAST_WORDS_SECONDS)
+        leave_folder(self._spec.place.folder)
         os._exit(1)

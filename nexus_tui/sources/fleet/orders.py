@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from nexus_core.control.commands import (
     CaptureBodies,
@@ -75,7 +75,8 @@ def _together(names: Sequence[str], told: Sequence[_Told]) -> Outcome:
         by_text.setdefault(_text(one), []).append(name)
         if isinstance(one, Outcome) and one.lines:
             lines.setdefault(one.lines, []).append(name)
-    data = next((one.data for one in told if isinstance(one, Outcome)), {})
+    nothing: dict[str, Any] = {}
+    data = next((one.data for one in told if isinstance(one, Outcome)), nothing)
     if len(by_text) == 1:
         message = f"{next(iter(by_text))} ({named(names)})"
     else:

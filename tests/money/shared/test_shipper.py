@@ -17,9 +17,11 @@ import pytest
 
 from nexus_core.money.ledger import Ledger
 from nexus_core.money.ledger_schema import COLUMNS, insert, migrate
-from nexus_core.money.shared.outbox import Waiting
+from nexus_core.money.shared import shipper as shipper_module
+from nexus_core.money.shared.outbox import Outbox, Waiting
+from nexus_core.money.shared.shared_ledger import SharedLedger
 from nexus_core.money.shared.shipper import Shipper
-from tests.database.server import SECRET, Place, own_server
+from tests.database.server import SECRET, Place, own_server, server
 from tests.money.ledger_rows import AT, PLAIN, row
 from tests.money.shared.shipping_child import ROWS
 from tests.money.shared.test_outbox import ACTION, write
@@ -147,6 +149,95 @@ def test_a_row_that_is_refused_holds_up_no_other(
 
     assert database.ask(_IDS) == [*"abcefgh"]
     assert "request_id=d stays in the file only" in caplog.text
+
+
+_SCRIPTS = ["plain", "mod\u00e8le", "\u4e2d\u6587\u6a21\u578b"]
+
+
+def write_scripts(path: Path) -> None:
+    write(path, *"abc")
+    with closing(sqlite3.connect(path)) as connection:
+        for name, model in zip("abc", _SCRIPTS, strict=True):
+            connection.execute(
+                "UPDATE requests SET asked_model = ? WHERE request_id = ?", (model, name)
+            )
+        connection.commit()
+
+
+def models(path: Path, database: Place) -> list[str]:
+    """As Nexus reads them."""
+    shared = SharedLedger(path, database.storage(), "box-1")
+    with shared.reading() as ledger:
+        rows = ledger.execute("SELECT asked_model FROM nexus.requests ORDER BY request_id")
+        found = [model for (model,) in rows]
+    shared.close()
+    return found
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII"])
+def test_texts_of_any_script_come_as_they_are_whatever_the_environment_says(
+    path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    database = server().new_database(encoding)
+    write_scripts(path)
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+
+    ship(path, database)
+
+    assert models(path, database) == _SCRIPTS
+
+
+def test_a_database_of_few_scripts_gets_the_others_written_out(path: Path) -> None:
+    database = server().new_database("LATIN1")
+    write_scripts(path)
+
+    with shipping(path, database) as shipper:
+        shipped(shipper, database, 3)
+        assert shipper.refused == 0
+
+    assert models(path, database) == ["plain", "mod\u00e8le", "\\u4e2d\\u6587\\u6a21\\u578b"]
+
+
+def test_a_server_too_slow_for_many_rows_gets_fewer_at_a_time(
+    path: Path, database: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipper_module, "SEND_SECONDS", 0.4)
+    monkeypatch.setattr(shipper_module, "LONGEST_PAUSE_SECONDS", 0.05)
+    write(path, *map(str, range(100)))
+    with database.connected() as connected, connected.transaction():
+        pass
+    database.ask(
+        "CREATE FUNCTION nexus.slow() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN PERFORM pg_sleep(0.006); RETURN NEW; END'"
+    )
+    database.ask(
+        "CREATE TRIGGER slow BEFORE INSERT ON nexus.requests FOR EACH ROW "
+        "EXECUTE FUNCTION nexus.slow()"
+    )
+
+    with shipping(path, database) as shipper:
+        shipped(shipper, database, 100)
+
+
+def test_whatever_goes_wrong_is_told_and_tried_again(
+    path: Path, database: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shipper_module, "LONGEST_PAUSE_SECONDS", 0.05)
+    write(path, "a")
+    is_broken = True
+
+    def adopt(self: Outbox, database_id: str) -> int:
+        if is_broken:
+            raise ValueError("of no kind that was thought of")
+        return 0
+
+    monkeypatch.setattr(Outbox, "adopt", adopt)
+    with shipping(path, database) as shipper:
+        wait_until(lambda: shipper.problem is not None)
+        assert shipper.waiting.rows == 1
+        is_broken = False
+        shipped(shipper, database, 1)
+    assert caplog.text.count("rows could not be shipped") == 1
 
 
 def test_a_crash_between_the_two_steps_neither_loses_nor_doubles(

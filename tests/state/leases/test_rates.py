@@ -153,3 +153,20 @@ def test_a_share_of_less_than_one_a_minute_is_no_more_than_that() -> None:
         at += 1
 
     assert begun == 3  # at once, and one every four minutes
+
+
+async def test_many_that_ask_at_once_are_let_in_as_often_as_the_limit_says(
+    store: StoreServer,
+) -> None:
+    one = process(store.url, "box-1")
+    rate = one.rates.share("rpm laptop", 10)
+    async with running(one.link):
+
+        async def ask() -> bool:
+            one.link.hurry()  # beats come in between
+            return not await begin(one, rate)
+
+        let_in = await asyncio.gather(*(ask() for _ in range(64)))
+
+        assert sum(let_in) <= 10
+        assert rate.aside == 0

@@ -355,3 +355,21 @@ async def test_who_died_before_data_were_lost_is_told_of_for_an_hour_and_leaves_
         assert store.ask("HLEN", f"{fleet}:switches_told") == "0"
         assert store.ask("HEXISTS", f"{fleet}:order", f"slots {gone}") == "0"
         assert store.ask("ZSCORE", beats, gone) == "$-1"
+
+
+async def test_a_part_that_fails_ends_neither_the_link_nor_the_process(
+    store: StoreServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    link, good, bad = make(store.url, "box-1"), Recorder("good"), Recorder("bad")
+    bad.says = {"unwritable": object()}
+    link.add(bad)
+    link.add(good)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(link.run())
+        await until(lambda: good.cuts != [])
+        assert "in this process" in (link.problem or "")
+        bad.says = {}
+        await until(lambda: good.heard != [])
+        assert link.alone_since is None
+        task.cancel()
+    assert "begins anew" in caplog.text

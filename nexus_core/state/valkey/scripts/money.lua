@@ -228,11 +228,12 @@ end
 -- A replica never returns: what it held counts as spent, what it did not use is free.
 function money.forget(ctx, said)
   local replica = said.replica_to_forget
-  local flat, presumed = redis.call("HGETALL", ctx.key("owners")), 0
+  local flat, presumed, owners = redis.call("HGETALL", ctx.key("owners")), 0, 0
   for at = 1, #flat, 2 do
     local owner = flat[at]
     local process, _, whose = string.match(flat[at + 1], "^(%S+) (%S+) (.*)$")
     if whose == replica and not ctx.live[process] then
+      owners = owners + 1
       for _, month in ipairs(redis.call("SMEMBERS", ctx.key("months"))) do
         for _, name in ipairs(redis.call("SMEMBERS", ctx.key("accounts:" .. month))) do
           local one = account_at(ctx, month, name)
@@ -246,7 +247,7 @@ function money.forget(ctx, said)
       redis.call("HDEL", ctx.key("owners"), owner)
     end
   end
-  return { presumed = written(presumed) }
+  return { presumed = written(presumed), owners = owners }
 end
 
 parts.money = money

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
+from nexus_core.worker import hub_socket, listen_at
+from nexus_tui.process.workers.command import make_folder
 from tests.contract.nexus_process import clean_environment
 from tests.forked import COMMAND
 from tests.waiting import until
@@ -30,6 +35,48 @@ async def test_all_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     assert len(started) == 3  # two workers and their store
     with socket.socket() as probe:
         assert probe.connect_ex((address.hostname or "", address.port or 0)) != 0
+
+
+async def test_nothing_is_left_of_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    nexus = await start_several(tmp_path, NOBODY)
+    await until(lambda: "store.sock" in nexus.stderr)
+    folder = Path(nexus.stderr.partition("unix://")[2].partition("/store.sock")[0])
+    assert os.stat(folder).st_mode & 0o077 == 0
+
+    await nexus.kill()
+
+    await until(lambda: not folder.exists())
+
+
+def test_sockets_fit_wherever_temporary_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+
+    assert make_folder().parent == tmp_path
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    folder = make_folder()
+    try:
+        listen_at(hub_socket(folder)).close()
+        assert folder.stat().st_mode & 0o077 == 0
+    finally:
+        shutil.rmtree(folder)
+    assert not list(long.iterdir())
+
+
+def test_a_store_server_that_does_not_start_is_told(tmp_path: Path) -> None:
+    server = tmp_path / "valkey-server"
+    server.write_text("#!/bin/sh\nexit 3\n")
+    server.chmod(0o700)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+
+    ended = refused(tmp_path, "--no-ui", "--workers", "2", PATH=path)
+
+    assert ended.returncode == 1
+    assert f"does not start: {server} ended with code 3" in ended.stderr
+    assert "unexpected" not in ended.stderr
 
 
 async def test_sigterm_ends_all_in_order(tmp_path: Path) -> None:
