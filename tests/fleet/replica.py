@@ -175,25 +175,23 @@ class Replica:
 def replicas(
     directory: Path,
     config: str,
-    urls: Mapping[str, str],
+    urls: Mapping[str, str | dict[str, str]],
     *,
     fresh: Sequence[str] = (),
-    only: Mapping[str, Mapping[str, str]] | None = None,
     **environ: str,
 ) -> Iterator[list[Replica]]:
     """Replicas that begin at the same time and are killed after the block; await `ready` of each.
 
     Args:
         config: as of `Replica`, the same for all.
-        urls: the name of each replica, and its NEXUS_REDIS_URL.
-        only: variables that only some of them have, by name.
+        urls: the name of each replica, and its NEXUS_REDIS_URL; or its variables, that among them.
         environ: other variables, the same for all.
     """
     started: list[Replica] = []
     try:
         for name, url in urls.items():
-            own = {"NEXUS_REDIS_URL": url, **environ, **(only or {}).get(name, {})}
-            started.append(Replica(directory, name, config, own, fresh))
+            own = {"NEXUS_REDIS_URL": url} if isinstance(url, str) else url
+            started.append(Replica(directory, name, config, own | environ, fresh))
             started[-1].begin()
         yield started
     finally:

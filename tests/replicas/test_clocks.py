@@ -39,12 +39,12 @@ async def state(replica: Replica) -> dict[str, Any]:
 async def test_a_replica_with_a_wrong_clock(
     tmp_path: Path, store: StoreServer, ahead: float
 ) -> None:
-    urls = {f"box-{number}": store.url for number in (1, 2)}
-    only = {"box-2": wrong_clock(ahead)}
+    box_2 = {"NEXUS_REDIS_URL": store.url, **wrong_clock(ahead)}
     async with upstream() as serving:
         serving.seconds = 0.02
         tables = backend("local", serving.url) + LIMITS
-        with replicas(tmp_path, tables, urls, fresh=COMMAND, only=only, **KEYS) as several:
+        urls: dict[str, str | dict[str, str]] = {"box-1": store.url, "box-2": box_2}
+        with replicas(tmp_path, tables, urls, fresh=COMMAND, **KEYS) as several:
             await asyncio.gather(*(one.ready() for one in several))
             date = (await several[1].ask(**BEARER)).headers["date"]
             off = parsedate_to_datetime(date).timestamp() - time.time()

@@ -113,14 +113,16 @@ async def keep_asking(replica: Replica, model: str, statuses: list[int], over: E
                 await pause(0.02)
 
 
-async def stale_failover(primary: StoreServer, other: StoreServer) -> None:
-    """End the primary while its replica does not know the last second."""
+async def stale_failover(servers: Servers) -> None:
+    """End the primary while its replica does not know the last second; until Sentinel names it."""
+    primary, other, sentinel = servers
     other.freeze()
     primary.ask("CLIENT", "KILL", "TYPE", "replica")
     await pause(1)
     primary.kill()
     other.thaw()
-    await until(lambda: "role:master" in other.ask("INFO", "replication"))
+    await until(lambda: f"address=127.0.0.1:{other.port}" in sentinel.ask("INFO", "sentinel"))
+    assert "role:master" in other.ask("INFO", "replication")
 
 
 @pytest.mark.slow_fleet
@@ -132,8 +134,8 @@ async def test_under_load_money_and_slots_hold_and_nobody_counts_as_dead(
     names = ("one", "two", "three")
     async with upstream() as priced, upstream() as local, upstream() as cloud:
         local.seconds = 0.02
-        with started_servers(environ) as (primary, other, sentinel):
-            tables = FLEET.format(port=sentinel.port) + shared_money.config(priced, 30.0)
+        with started_servers(environ) as servers:
+            tables = FLEET.format(port=servers[2].port) + shared_money.config(priced, 30.0)
             tables += backend("local", local.url, model="l") + "max_concurrent = 4\n"
             tables += backend("far", cloud.url, "open", "c")
             urls = dict.fromkeys(names, "")
@@ -161,7 +163,7 @@ async def test_under_load_money_and_slots_hold_and_nobody_counts_as_dead(
                             tasks.create_task(keep_asking(replica, model, statuses, over))
                     await pause(1.5)
                     before = len(local.arrived)
-                    await stale_failover(primary, other)
+                    await stale_failover(servers)
                     promoted = time.monotonic()
                     await until(answers, 10)
                     back = time.monotonic() - promoted
@@ -176,7 +178,7 @@ async def test_under_load_money_and_slots_hold_and_nobody_counts_as_dead(
                 sys.stderr.write(
                     f"clock {clock:+.0f} s: {money.count(200)} paid, {slots.count(200)} local, at "
                     f"most {local.most_in_flight} at a time, cloud back {back:.2f} s after the "
-                    f"promotion, billed {len(priced.arrived) / 100:.2f} of 30.00\n"
+                    f"failover, billed {len(priced.arrived) / 100:.2f} of 30.00\n"
                 )
                 assert local.most_in_flight <= 4
                 assert back < 2

@@ -145,7 +145,7 @@ async def spend_the_rest(several: list[Replica]) -> None:
 
 
 class SetBack:
-    """Start the store with the file that it had some kills before, again and again."""
+    """Starts the store with the file that it had some kills before, again and again."""
 
     def __init__(self, store: StoreServer) -> None:
         self._store = store
@@ -207,12 +207,12 @@ async def test_a_killed_replica_counts_its_lease_as_spent_and_says_so(
 async def test_no_kill_and_no_lost_data_lets_more_be_spent(tmp_path: Path, disturbed: str) -> None:
     options = ("--appendonly", "yes") if disturbed == "set back" else ()
     with store_server(*options) as store:
-        also = {
+        disturbances: dict[str, tuple[Callable[[], None], ...]] = {
             "kills": (),
             "flushed": (store.flush,),
             "restarted": (store.restart,),
             "set back": (SetBack(store),),
-        }[disturbed]
+        }
         kills = 200 if disturbed == "kills" else 60
         async with upstream() as serving:
             urls = {f"box-{number}": store.known().url for number in (1, 2, 3, 4)}
@@ -220,7 +220,9 @@ async def test_no_kill_and_no_lost_data_lets_more_be_spent(tmp_path: Path, distu
                 for one in several:
                     await one.ready()
 
-                statuses = await spend_through_kills(several, kills, (0.25, 0.6), *also)
+                statuses = await spend_through_kills(
+                    several, kills, (0.25, 0.6), *disturbances[disturbed]
+                )
                 await spend_the_rest(several)
 
                 await check_agreement(several, serving, 100.0)

@@ -222,19 +222,16 @@ class MoneyLeases:
             return {}
         self._seq += 1
         said: JsonObject = {"month": self.month, "owner": self._owner, "seq": self._seq}
+        start = {"ledger": identity.ledger, "boot": identity.boot or self._link.process}
         if not self._is_joined:
-            said |= {
-                "join": True,
-                "ledger": identity.ledger,
-                "boot": identity.boot or self._link.process,
-            }
-            return said
+            return {**said, **start, "join": True}
         at, accounts = self._clock(), {}
         for lease in self._accounts.values():
             if (told := self._told(lease, at)) is not None:
                 accounts[lease.name] = told
         said["accounts"] = accounts
         if self._link.restores:
+            said |= start
             said["seen"] = {lease.name: self._seen(lease) for lease in self._accounts.values()}
         return said
 
