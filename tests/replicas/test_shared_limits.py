@@ -67,6 +67,11 @@ async def test_who_is_refused_for_want_of_the_store_is_told_so(
         slots = config(serving, limits).replace("[limits]", "max_concurrent = 4\n[limits]")
         with replicas(tmp_path, slots, {"box-1": store.url}, **KEYS) as (one,):
             await one.ready()
+
+            async def is_heard() -> bool:
+                return not (await one.get("/health"))["alone"]
+
+            await until(is_heard)
             store.freeze()
             async with one.client() as client:
                 refused = await ask(client)
