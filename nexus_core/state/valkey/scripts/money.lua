@@ -217,12 +217,10 @@ end
 function money.restore(ctx, said)
   if not (said and said.owner) then return end
   if said.boot and not said.join then begin(ctx, said) end
-  -- Data from before its start name the process that it succeeded.
-  local text = redis.call("HGET", ctx.key("owners"), said.owner)
-  local process = text and string.match(text, "^(%S+)")
-  if not process or (process ~= ctx.process and not ctx.live[process]) then
-    stand(ctx, said.owner, 0)
-  end
+  local before = redis.call("HGET", ctx.key("owners"), said.owner)
+  -- Older data name a process that was there before this one.
+  local is_gone = not before or not ctx.live[string.match(before, "^(%S+)")]
+  if is_gone then stand(ctx, said.owner, 0) end
   for name, seen in pairs(said.seen or {}) do
     local one = account_at(ctx, said.month, name)
     for owner, nano in pairs(seen.spent or {}) do write_spent(one, owner, amount(nano)) end
