@@ -31,6 +31,7 @@ class Roster:
     def __init__(self, folder: Path) -> None:
         self.restarts = 0  # workers that were replaced
         self.ended = Stats()  # what those counted that are gone
+        self.ended_metrics: list[str] = []  # what those told last, until somebody adds it up
         self.handover: Handover | None = None  # what held when somebody last looked
         self.windows = Marks(self.ended)  # of all that was counted, also by those that are gone
         self._marked_at = time.monotonic()
@@ -61,6 +62,8 @@ class Roster:
             return None
         last = count_rows(sibling.counts or Stats(), rows, after=sibling.counted_at)
         self.ended = sum_stats([self.ended, _closed(last)])
+        if sibling.metrics is not None:
+            self.ended_metrics.append(sibling.metrics)
         await sibling.close()
         return sibling.process
 
