@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,6 +76,8 @@ class Roster:
             except SilentError:
                 continue
             return
+        if self.handover is not None:
+            self.handover = replace(self.handover, keys=None)  # one may be revoked by now
 
     async def run(self) -> None:
         """Ask what each has counted, again and again, until cancelled."""
