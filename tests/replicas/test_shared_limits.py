@@ -89,7 +89,7 @@ async def test_requests_under_way_are_counted_over_all_and_come_back_to_none(
 
                     await until(may_again)
             assert (await under_way(one), await under_way(two)) == (0, 0)
-        await until(lambda: store.ask("HLEN", HELD) == "0")
+            await until(lambda: store.ask("HLEN", HELD) == "0")
 
 
 @pytest.mark.parametrize(
