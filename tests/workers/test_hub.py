@@ -266,6 +266,35 @@ async def test_a_worker_that_is_killed_under_load_is_replaced_and_no_number_fall
     assert final["windows"]["1h"]["requests"] == final["requests"]
 
 
+async def samples(http: httpx.AsyncClient) -> list[tuple[str, tuple[tuple[str, str], ...], float]]:
+    """Of counters and histograms."""
+    text = (await http.get("/metrics")).raise_for_status().text
+    return [
+        (one.name, tuple(sorted(one.labels.items())), one.value)
+        for family in text_string_to_metric_families(text)
+        if family.type in ("counter", "histogram")
+        for one in family.samples
+    ]
+
+
+async def test_metrics_have_each_series_once_and_none_falls_when_a_worker_ends(
+    nexus: NexusProcess, http: httpx.AsyncClient
+) -> None:
+    await ask_both(nexus)
+    before = {(name, labels): value for name, labels, value in await samples(http)}
+
+    for number, pid in workers(nexus.pid).items():
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda one=number, old=pid: workers(nexus.pid).get(one, old) != old)  # type: ignore[misc]
+        await until(lambda: metric_of(http, "nexus_workers", 2))
+        after = await samples(http)
+        series = [(name, labels) for name, labels, _ in after]
+        assert len(series) == len(set(series))
+        now = {(name, labels): value for name, labels, value in after}
+        assert [(one, told, now.get(one)) for one, told in before.items() if now[one] < told] == []
+        before = now
+
+
 async def metric_of(http: httpx.AsyncClient, name: str, value: float) -> bool:
     try:
         return await metric(http, name) == value
