@@ -18,6 +18,7 @@ from nexus_core.control.commands import (
     Command,
     Outcome,
     ProbeBackend,
+    SaveConfig,
     SwitchBackend,
 )
 from nexus_core.control.live_config import LiveConfig
@@ -160,12 +161,15 @@ class Shared:
         """Tell the other replicas of a command that was carried out here; gives what came of it."""
         if isinstance(command, ProbeBackend) and outcome.effect is not None:
             command = ClearCooldown(backend=command.backend)  # that is what it did
+        others = self._other_replicas()
+        if isinstance(command, SaveConfig) and others:
+            whose = f"this is the file of {self.replica}; others have their own: {_named(others)}"
+            return replace(outcome, message=f"{outcome.message}; {whose}")
         switch = switch_of(command, by, self._live.now())
         if switch is None or is_echo.get():
             return outcome
         self._forget_rests(command)
         number = self.switches.tell(replace(switch, replica=self.replica))
-        others = self._other_replicas()
         if await self.switches.told(number, _TELL_SECONDS):
             effect = f"told to {_named(others)}" if others else None
         else:
