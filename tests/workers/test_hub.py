@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
+from nexus_core.workers.keys import sum_key
 from tests.contract.bodies import ANSWER, chat
 from tests.contract.nexus_process import NexusProcess
 from tests.contract.scripted_upstream import ScriptedUpstream, answers
@@ -324,3 +325,17 @@ async def is_used(http: httpx.AsyncClient, name: str, times: int) -> bool:
     keys = (await http.get("/nexus/keys")).json()["keys"]
     used: dict[str, int] = {key["name"]: key["used"]["requests_this_minute"] for key in keys}
     return used[name] == times
+
+
+async def test_of_a_limit_each_worker_knows_what_all_have_used() -> None:
+    used = {"requests_this_minute": 2, "rpm_used": 5, "tpm_used": None, "under_way": 1}
+    other = {**used, "rpm_used": 4, "last_used": None}
+
+    found = sum_key([{"name": "laptop", "used": used}, {"name": "laptop", "used": other}])
+
+    assert found["used"] == {
+        "requests_this_minute": 4,
+        "rpm_used": 5,
+        "tpm_used": None,
+        "under_way": 2,
+    }
