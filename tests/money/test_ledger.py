@@ -383,25 +383,6 @@ def test_two_ledgers_in_one_process_are_told_apart_as_well(tmp_path: Path) -> No
         assert f"process {os.getpid()}" in second.problem
 
 
-def test_one_that_may_not_write_takes_no_locks_from_connections_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "nexus.db"
-    # Whoever closes a file last, as far as locks tell, takes its log away.
-    other = (
-        "import sqlite3, sys\n"
-        "connection = sqlite3.connect(sys.argv[1])\n"
-        "connection.execute('SELECT * FROM requests').fetchall()\n"
-        "connection.close()"
-    )
-
-    with opened(path) as ledger:
-        ledger.append(row(request_id="a"))
-        wait_until(lambda: stored(path) == ["a"])
-        with opened(path) as second:
-            assert second.problem is not None
-        subprocess.run([sys.executable, "-c", other, str(path)], check=True)  # noqa: S603 - ours
-        assert path.with_name("nexus.db-wal").exists()
-
-
 def test_a_batch_is_shorter_than_the_second_that_may_be_lost() -> None:
     assert BATCH_SECONDS < 1
 
