@@ -50,7 +50,10 @@ def is_unknown(decision: RouteDecision) -> bool:
 
 def is_cut_off(decision: RouteDecision) -> bool:
     """Whether only word from the fleet's store is wanting, so that one may be awaited."""
-    return any(d.stage is Stage.COORDINATION and d.alone_but_for_time for d in decision.dropped)
+    money = {Stage.BUDGET} if decision.context.is_money_cut_off else set[Stage]()
+    return any(
+        drop.stage is Stage.COORDINATION and drop.waits_but_for(money) for drop in decision.dropped
+    )
 
 
 def asked_name(decision: RouteDecision) -> str:
