@@ -7,28 +7,28 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nexus_core.fleet.registry import Registry
-from nexus_core.routing.refusal import is_cut_off
+from nexus_core.routing.refusal import lacks_word
 from nexus_core.routing.router import RouteDecision
 
 if TYPE_CHECKING:
     from nexus_core.proxy.leases import Leases
 
-ZONE_SECONDS = 2.0  # hides a restart of the store, and no more; then 503
+WAIT_SECONDS = 2.0  # hides a restart of the store, and no more; then 503
 _SLACK_SECONDS = 1.0  # after which a share of slots is there for sure
 
 
 class Wordless:
-    """Where requests wait for the open zone, or for shared slots; made once there is a fleet.
+    """Where requests wait for the open zone, limited money or shared slots; made once in a fleet.
 
-    Cut off, the open zone stays closed, so that it is awaited for a moment only. Slots are there
-    again when the others count this process as dead.
+    Cut off, zone and budget stay closed, so that they are awaited for a moment only. Slots are
+    there again when the others count this process as dead.
     """
 
     def __init__(self, registry: Registry, dead_after: float) -> None:
         """`dead_after`: seconds after which others count a silent process as dead."""
         self._slot_seconds = dead_after + _SLACK_SECONDS
         self._changed: asyncio.Future[None] | None = None
-        registry.on_change(self._tell)
+        registry.on_change(lambda _: self.tell())
 
     async def wait(
         self,
@@ -48,8 +48,8 @@ class Wordless:
         while decision.first is None:
             if leases is not None and leases.lacks_word(decision):
                 seconds = self._slot_seconds
-            elif is_cut_off(decision):
-                seconds = ZONE_SECONDS
+            elif lacks_word(decision):
+                seconds = WAIT_SECONDS
             else:
                 break
             try:
@@ -65,7 +65,8 @@ class Wordless:
             self._changed = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._changed)
 
-    def _tell(self, _: str | None) -> None:
+    def tell(self) -> None:
+        """Something has changed: whoever waits looks again."""
         if self._changed is not None:
             self._changed.set_result(None)
             self._changed = None

@@ -56,6 +56,14 @@ def is_cut_off(decision: RouteDecision) -> bool:
     )
 
 
+def lacks_word(decision: RouteDecision) -> bool:
+    """The same, for the open zone or for what others spend of a limited budget."""
+    return is_cut_off(decision) or (
+        decision.context.is_money_cut_off
+        and any(drop.stage is Stage.BUDGET for drop in decision.dropped)
+    )
+
+
 def asked_name(decision: RouteDecision) -> str:
     """The model as the client asked for it."""
     need = decision.need

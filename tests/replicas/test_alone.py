@@ -100,15 +100,20 @@ async def test_without_the_store_open_backends_are_closed_and_local_ones_go_on(
         assert not await alone(one)
 
 
-async def test_without_limited_money_the_refusal_is_the_same(
-    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
-) -> None:
-    budget = "\n[budget]\nmonthly_limit_usd = 5\n"
-    priced = backend("local", local.url) + backend("cloud", cloud.url, "open", "gpt-4o").replace(
+def costly(local: Upstream, cloud: Upstream) -> str:
+    """A budget, and a cloud of which a model has a price."""
+    priced = backend("cloud", cloud.url, "open", "gpt-4o").replace(
         'type = "vllm"', 'type = "openai"\napi_key_env = "CLOUD_KEY"'
     )
-    urls = {"box-1": store.url}
-    with replicas(tmp_path, priced + budget, urls, CLOUD_KEY="sk-cloud") as (one,):
+    return backend("local", local.url) + priced + "\n[budget]\nmonthly_limit_usd = 5\n"
+
+
+async def test_where_money_is_limited_a_closed_zone_is_told_as_such(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
+) -> None:
+    with replicas(tmp_path, costly(local, cloud), {"box-1": store.url}, CLOUD_KEY="sk-cloud") as (
+        one,
+    ):
         await one.ready()
         assert (await one.ask("gpt-4o")).status_code == 200
         store.kill()
@@ -118,6 +123,22 @@ async def test_without_limited_money_the_refusal_is_the_same(
             refused = await one.ask("gpt-4o")
             assert refused.json()["error"]["code"] == "coordination_unavailable"
             assert refused.headers["retry-after"] == "1"
+
+
+async def test_a_restart_of_the_store_is_waited_out_by_requests_that_cost_limited_money(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
+) -> None:
+    with replicas(tmp_path, costly(local, cloud), {"box-1": store.url}, CLOUD_KEY="sk-cloud") as (
+        one,
+    ):
+        await one.ready()
+        assert (await one.ask("gpt-4o")).status_code == 200
+        await pause(0.4)
+        store.kill()
+        asked = asyncio.ensure_future(one.ask("gpt-4o"))
+        await pause(0.3)
+        store.start()
+        assert (await asked).status_code == 200
 
 
 @pytest.mark.parametrize("when_alone", ["cut", "keep"])
