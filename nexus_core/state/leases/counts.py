@@ -21,7 +21,7 @@ class Count:
     """A limit that several processes share, and this one's lease on it."""
 
     __slots__ = (
-        *("changed", "contenders", "held", "held_when_cut", "is_refused", "is_unheard", "most"),
+        *("changed", "contenders", "held", "held_when_cut", "is_refused", "lacks_word", "most"),
         *("name", "others_wait", "peak", "pending", "used", "waiting"),
     )
 
@@ -47,7 +47,7 @@ class Count:
         self.others_wait = False
         self.contenders = 1  # processes that hold one or wait for one
         self.is_refused = False  # a take was, since the last beat
-        self.is_unheard = False  # and not because others have them
+        self.lacks_word = False  # and not because others have them
 
     @property
     def fair(self) -> int:
@@ -70,6 +70,7 @@ class Counts:
             1  # live processes; of late, since after a loss of data they come one by one
         )
         self._members_at = 0.0
+        self._is_unanswered = False  # the newest take
         self.term = term
         self.items: dict[str, Count] = {}
 
@@ -108,6 +109,11 @@ class Counts:
         """How many are this process' part of the limit."""
         return max(1, count.most // max(1, self._members))
 
+    @property
+    def is_unheard(self) -> bool:
+        """The store does not answer: what is refused here may be free."""
+        return self._is_unanswered or not self.term.is_fresh
+
     def may_try(self, count: Count) -> int:
         """How many may be used, if need be after asking."""
         if self.term.is_alone:
@@ -120,7 +126,7 @@ class Counts:
         Until others count this process as dead it uses no more than it held; then it has a share.
         """
         term = self.term
-        return count.is_unheard or (term.is_alone and term.was_heard and term.age < term.dead_after)
+        return count.lacks_word or (term.is_alone and term.was_heard and term.age < term.dead_after)
 
     def covers(self, count: Count) -> bool:
         """Whether what is in use now is held."""
@@ -142,21 +148,23 @@ class Counts:
                 self.name, {"seq": self._seq, "items": {count.name: asked}}
             )
         except StoreUnavailableError:
+            self._is_unanswered = True
             # At a start without the store it is one.
             most = self.usable(count) if self.term.is_alone else 1 - self.term.was_heard
             has_share = need <= most
-            count.is_unheard = not has_share
+            count.lacks_word = not has_share
             self._refuse(count, is_refused=not has_share)
             return has_share
         finally:
             count.pending.remove(like)
+        self._is_unanswered = False
         told = tables(answer.get("items")).get(count.name, {})
         self._reported.add(count.name)
         count.held = max(count.held, int(told.get("held", 0)))
         count.others_wait = int(told.get("waiting", 0)) > 0
         count.contenders = max(1, int(told.get("contenders", 1)))
         is_granted = count.held >= need
-        count.is_unheard = not is_granted and bool(answer.get("quarantine"))
+        count.lacks_word = not is_granted and bool(answer.get("quarantine"))
         self._refuse(count, is_refused=not is_granted)
         return is_granted
 
@@ -177,7 +185,7 @@ class Counts:
 
     def wait(self, count: Count, more: int) -> None:
         """So many more requests wait for one here."""
-        count.waiting += more
+        count.waiting = max(0, count.waiting + more)  # it may have been another limit before
         count.changed()
         if more > 0:
             self._link.hurry()
@@ -207,6 +215,7 @@ class Counts:
     def accept(self, answer: JsonObject, sent: float) -> None:
         """Go by what is granted now."""
         self.term.renew(sent)
+        self._is_unanswered = False
         if self._link.live >= self._members or sent - self._members_at > _REMEMBERED_SECONDS:
             self._members, self._members_at = self._link.live, sent
         told = tables(answer.get("items"))
@@ -215,7 +224,7 @@ class Counts:
         }
         for count in self.items.values():
             one = told.get(count.name)
-            count.is_refused = count.is_unheard = False
+            count.is_refused = count.lacks_word = False
             if one is None:
                 count.others_wait = False
             else:
@@ -232,7 +241,7 @@ class Counts:
         term.end(since)
         for count in self.items.values():
             count.held_when_cut = count.held
-            count.is_unheard = False
+            count.lacks_word = False
             count.changed()
         for at in (term.seconds, term.dead_after):
             self._later(max(0.0, at - term.age) + 0.001, self._look_again)

@@ -64,6 +64,7 @@ class MoneyLeases:
         self.term = term
         self.when_alone = when_alone
         self.month = ""
+        self._told_month = ""  # of the last report
         self.is_enforced = True  # else limits only warn
 
     def account(self, client: str | None, books: Books) -> MoneyLease:
@@ -221,6 +222,7 @@ class MoneyLeases:
         if identity is None:
             return {}
         self._seq += 1
+        self._told_month = self.month
         said: JsonObject = {"month": self.month, "owner": self._owner, "seq": self._seq}
         if not self._is_joined:
             said |= {
@@ -267,6 +269,8 @@ class MoneyLeases:
         """Go by what is granted and known now."""
         self.term.renew(sent)
         self._is_out = False
+        if self._told_month != self.month:
+            return  # it speaks of the month that has ended meanwhile
         if "joined" in answer:
             if not self._is_joined:
                 self._begin(tables(answer["joined"]), is_first=bool(answer.get("first")))

@@ -211,9 +211,10 @@ end
 -- The store has lost its data: the survivors write back what they last saw, the larger counts.
 function money.restore(ctx, said)
   if not (said and said.owner) then return end
-  if not redis.call("HGET", ctx.key("owners"), said.owner) then
-    stand(ctx, said.owner, 0)
-  end
+  local before = redis.call("HGET", ctx.key("owners"), said.owner)
+  -- Older data name a process that was there before this one.
+  local is_gone = not before or not ctx.live[string.match(before, "^(%S+)")]
+  if is_gone then stand(ctx, said.owner, 0) end
   for name, seen in pairs(said.seen or {}) do
     local one = account_at(ctx, said.month, name)
     for owner, nano in pairs(seen.spent or {}) do write_spent(one, owner, amount(nano)) end
