@@ -283,7 +283,7 @@ async def test_a_copied_disk_counts_under_a_name_of_its_own(store: StoreServer) 
         copy.join("same", nobody=COST)
         await joined(copy)
         of_b.spent += sum(row.nano_usd for row in copy.recovered)
-        await until(lambda: one.money._owner == one.link.process)
+        await until(lambda: one.money._owner == f"same/{one.link.process}")
 
         assert await one.spend(a, of_a, COST)
         await until(lambda: a.reported == COST)  # in its own name, what was not told before
