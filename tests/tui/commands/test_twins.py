@@ -101,14 +101,6 @@ def test_status_tells_the_cost_as_far_as_it_is_known(
     assert shown == ([] if line is None else [line])
 
 
-def test_status_tells_of_rows_that_postgresql_does_not_have(tmp_path: Path) -> None:
-    outbox = {"rows": 9, "oldest": 1.0, "is_fleet": False, "problem": "PostgreSQL (X): no"}
-    with fake_nexus(costs={"costs": {**COSTS, "outbox": outbox}}) as (url, _):
-        done = run(tmp_path, "status", "--url", url)
-
-    assert " ledger      9 rows wait here: PostgreSQL (X): no" in done.stdout.splitlines()
-
-
 def test_backends_are_a_table(tmp_path: Path) -> None:
     with fake_nexus() as (url, _):
         done = run(tmp_path, "backends", "--url", url)
