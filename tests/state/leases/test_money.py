@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nexus_core.state.leases.recovery import LOST, PRESUMED, Recovered, recover
+from nexus_core.state.leases.recovery import LOST, PRESUMED, Identity, Recovered, recover
 from tests.fleet.cut import cut_before
 from tests.fleet.server import StoreServer
 from tests.state.leases.processes import MONTH, Books, Process, process
@@ -226,6 +226,56 @@ async def test_who_starts_while_data_are_written_back_learns_all_that_it_held(
             await until(lambda: again.money._is_joined)
 
             assert sum(row.nano_usd for row in again.recovered) == at_death - 30
+
+
+async def test_a_worker_that_starts_after_data_were_lost_is_not_the_first_of_its_ledger(
+    store: StoreServer,
+) -> None:
+    one, two = (process(store.url, "box-1", worker=number) for number in (1, 2))
+    (a, of_a), _ = one.account(500), two.account(500)
+
+    def begin(worker: Process, number: int) -> None:
+        identity = Identity("ledger", number, "of this start")
+        worker.money.join(identity, {}, {}, worker.recovered.extend)
+
+    begin(one, 1)
+    async with running(one.link):
+        await joined(one)
+        assert await one.spend(a, of_a, COST)
+        await until(lambda: a.reported == COST)
+        store.flush()
+        await until(lambda: one.link.is_quarantined)
+        begin(two, 2)
+        async with running(two.link):
+            await joined(two)
+
+            assert two.recovered == []  # its row is on its way to the ledger
+
+
+async def test_data_of_before_a_restart_leave_the_name_to_who_counts_under_it(
+    store: StoreServer,
+) -> None:
+    owners, run = "{nexus:default}:owners", "{nexus:default}:run"
+    first = process(store.url, "box-1")
+    first.account(500)
+    async with dying(first.link):
+        await joined(first)
+        of_first = store.ask("HGET", owners, "box-1")
+    again = process(store.url, "box-1")
+    a, of_a = again.account(500)
+    async with running(again.link):
+        await joined(again)
+        assert await again.spend(a, of_a, COST)
+        await until(lambda: a.reported == COST)
+        store.ask("HSET", owners, "box-1", of_first)
+        store.ask("SET", run, "of another server")  # as where it starts with an old file
+        await until(lambda: again.link.is_quarantined)
+        await until(lambda: not again.link.is_quarantined)
+        assert await again.spend(a, of_a, COST)
+        await until(lambda: a.reported == 2 * COST)
+
+        assert again.money._owner == "box-1"
+        assert (a.spent, a.elsewhere) == (2 * COST, 0)
 
 
 @pytest.mark.parametrize(
