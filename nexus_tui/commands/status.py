@@ -93,7 +93,7 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
     yield from _of_window(stats if window is Window.START else stats["windows"][window.value])
     if (costs := state["costs"]) is not None:
         yield labelled("cost", _spent(costs))
-        outbox = costs.get("outbox") or {}
+        outbox: Any = costs.get("outbox") or {}
         if outbox.get("problem"):
             yield labelled("ledger", f"{count(outbox['rows'])} rows wait here: {outbox['problem']}")
     elif state.get("is_reading_ledger"):
