@@ -49,6 +49,7 @@ class RequestProgress:
     dropped_hints: tuple[str, ...] = ()
     expected_cost: Cost | None = None  # of the answer about to begin
     is_at_backend: bool = False  # an exchange is in progress, not a wait for a slot
+    queued_until: float | None = None  # by the loop's time, of a wait that an attempt ends
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
     charge: Charge | None = None  # of the attempt in progress, or of the one that answered
     reported_usage: ReportedUsage | None = None  # of that attempt, in tokens

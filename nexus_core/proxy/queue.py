@@ -48,12 +48,17 @@ class WaitingRoom:
         is_full = len(self) >= self._config.max_size
         return None if is_full else self._config.max_wait_seconds
 
+    def end_of_wait(self) -> float:
+        """Until when a request that begins to wait now may do so, by the loop's time."""
+        return asyncio.get_running_loop().time() + self._config.max_wait_seconds
+
     async def wait(
         self,
         decision: RouteDecision,
         decide: Callable[[], RouteDecision],
         *,
         is_high: bool,
+        until: float | None = None,
     ) -> RouteDecision:
         """Wait for a decision with a candidate, whose slot is then held for the caller.
 
@@ -62,10 +67,11 @@ class WaitingRoom:
         Args:
             decision: the one that found none.
             decide: makes another.
+            until: the loop's time at which to give up; None: after `max_wait_seconds`.
 
         Raises:
             QueueFullError: there is no room.
-            TimeoutError: `max_wait_seconds` are over.
+            TimeoutError: that time is over.
         """
         if len(self) >= self._config.max_size:
             raise QueueFullError
@@ -76,7 +82,7 @@ class WaitingRoom:
         if self.on_wait is not None:
             self.on_wait(decision, 1)
         try:
-            async with asyncio.timeout(self._config.max_wait_seconds):
+            async with asyncio.timeout_at(self.end_of_wait() if until is None else until):
                 return await waiter.turn
         except BaseException:
             is_over = waiter.turn.done() and not waiter.turn.cancelled()

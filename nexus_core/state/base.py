@@ -91,6 +91,11 @@ class Link(Protocol):
         """Whether the store lost its data or is another one: reports tell all that is known."""
         ...
 
+    @property
+    def is_understood(self) -> bool:
+        """Whether the parts before the one that is asked could take in this beat's answer."""
+        ...
+
     def add(self, part: BeatPart) -> None:
         """Make it a part of every beat."""
         ...

@@ -83,6 +83,25 @@ async def test_who_waits_gets_what_others_free(tmp_path: Path, store: StoreServe
             assert serving.most_in_flight <= 2
 
 
+async def test_a_wait_for_what_others_hold_ends_in_time(tmp_path: Path, store: StoreServer) -> None:
+    queue = QUEUE.replace("20", "0.5")
+    async with upstream() as serving:
+        urls = {f"box-{number}": store.url for number in (1, 2)}
+        with replicas(tmp_path, config(serving, 1, queue), urls) as (one, two):
+            await asyncio.gather(one.ready(), two.ready())
+            serving.released.clear()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(one.ask())
+                await until(lambda: serving.in_flight == 1)
+
+                async with asyncio.timeout(5):
+                    refused = await two.ask()
+                assert refused.status_code == 503
+                assert refused.json()["error"]["code"] == "capacity_exceeded"
+                serving.released.set()
+            assert len(serving.arrived) == 1
+
+
 @pytest.mark.slow_fleet
 @pytest.mark.parametrize("most", [4, 12])
 async def test_no_kill_and_no_restart_lets_more_run(tmp_path: Path, most: int) -> None:

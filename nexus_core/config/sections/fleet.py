@@ -145,7 +145,10 @@ def _problems(fleet: FleetConfig, text: str) -> Iterator[str]:
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        is_whole = parts.path not in ("", "/") if parts.scheme == "unix" else bool(parts.hostname)
-        return parts.scheme in _SCHEMES and is_whole and parts.port != 0
+        is_socket = parts.scheme == "unix"
+        is_whole = parts.path not in ("", "/") if is_socket else bool(parts.hostname)
+        # Else a part of a password would be taken for the host, and shown and looked up as one.
+        is_split = parts.netloc.count("@") < 2 and (is_socket or "@" not in parts.path)
+        return parts.scheme in _SCHEMES and is_whole and is_split and parts.port != 0
     except ValueError:
         return False

@@ -88,8 +88,10 @@ class RateLease:
 
     def alone_use(self, count: int, share: float, at: float) -> None:
         """So much of the share is used; the fleet's limit hears of it later."""
-        full_at = max(self._alone_full_at, at) + count * WINDOW_SECONDS / max(share, 1e-9)
-        self._alone_full_at = min(full_at, at + WINDOW_SECONDS)
+        interval = WINDOW_SECONDS / max(share, 1e-9)
+        full_at = max(self._alone_full_at, at) + count * interval
+        # Of a share below one in a minute, one is used for longer than a minute.
+        self._alone_full_at = min(full_at, at + max(WINDOW_SECONDS, interval))
         self.back -= count
 
 

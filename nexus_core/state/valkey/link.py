@@ -57,6 +57,8 @@ class ValkeyLink:
         self.problem: str | None = None  # why there is no word from the store, for people
         self.eviction: str | None = None  # the server's policy, where it is not the right one
         self.is_quarantined = False
+        self.is_understood = True  # each part could take in its answer, so far in this beat
+        self._misread: dict[str, str] = {}  # why one could not, last
         self.confirmed: Callable[[], int] = lambda: 0  # version of the switches carried out
         # Counted since the start.
         self.calls = self.failed_calls = self.beats = self.outages = 0
@@ -76,6 +78,7 @@ class ValkeyLink:
         self._is_hurried = False
         self._next_beat = self._last_beat = clock()
         self._run_id: str | None = None  # of the server that heard the last beat
+        self._data: str | None = None  # the data that it keeps, once they hold what is known here
         self._last_word = clock()  # when the newest answered beat was sent
         self._is_cut_off = False  # and the parts were told so
         self._is_open = True  # a try to connect has not failed since the last answer
@@ -186,7 +189,7 @@ class ValkeyLink:
     async def _call(self, wire: Wire, *, is_beat: bool) -> None:
         asked = self._questions()
         said = self._payload("beat" if is_beat else "take", asked)
-        sent = self._clock()
+        sent, is_whole = self._clock(), self.restores or self._data is None
         self.calls += 1
         if is_beat:
             self._is_hurried = False
@@ -198,6 +201,8 @@ class ValkeyLink:
             # Whoever still waits is asked for again on the next connection.
             self._waiting.extendleft(reversed([one for one in asked if not one.answer.done()]))
             raise
+        if is_beat and is_whole:
+            self._data = answer.get("data")
         self._hear(answer, sent, is_beat=is_beat)
         for one, told in zip(asked, _listed(answer.get("takes")), strict=False):
             if not one.answer.done():
@@ -216,6 +221,7 @@ class ValkeyLink:
             "process": self.process,
             "replica": self.replica,
             "run": self._run_id,
+            "data": self._data,
             "dead_ms": round(self._config.dead_after_seconds * 1000),
             "takes": [(one.part, one.question) for one in asked],
         }
@@ -252,11 +258,16 @@ class ValkeyLink:
         self._last_word = sent
         self._came_back()
         told: JsonObject = answer.get("parts") or {}
+        self.is_understood = True
         for name, part in self._parts.items():
             try:
                 part.accept(told.get(name) or {}, sent)
-            except Exception:
-                log.exception("the fleet's part %s could not take in its answer", name)
+                self._misread.pop(name, None)
+            except Exception as error:
+                self.is_understood = False
+                if str(error) != self._misread.get(name):  # else it was said
+                    log.exception("the fleet's part %s could not take in its answer", name)
+                self._misread[name] = str(error)
         self._first_beat.set()
 
     # --- alone, and not ------------------------------------------------------------------
@@ -318,7 +329,7 @@ class ValkeyLink:
                     async for process in messages:
                         if process != self.process:
                             self.hurry()
-            except StoreUnavailableError:
+            except (StoreUnavailableError, ValueError):
                 await asyncio.sleep(_PAUSES[-1])
 
     async def forget(self, replica: str) -> JsonObject:

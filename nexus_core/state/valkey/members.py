@@ -59,7 +59,10 @@ def read_members(told: object) -> tuple[Member, ...]:
     """The members of a beat's answer; by replica and worker, the newest process first of each."""
     found: list[Member] = []
     for process, text, age_ms, is_dead, switches in told if is_list(told) else ():
-        me = msgspec.json.decode(text, type=Myself)
+        try:
+            me = msgspec.json.decode(text, type=Myself)
+        except msgspec.DecodeError:
+            continue  # of a version that tells other things
         found.append(
             Member(
                 process=process,

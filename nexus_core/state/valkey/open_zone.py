@@ -53,8 +53,11 @@ class OpenZone:
         return {}
 
     def accept(self, answer: JsonObject, sent: float) -> None:
-        """A beat that was answered later than a lease after it was sent grants nothing."""
-        if not self._link.restores:
+        """A beat that was answered later than a lease after it was sent grants nothing.
+
+        Nor does one that brought switches which can't be read here: one of them may be a cut.
+        """
+        if not self._link.restores and self._link.is_understood:
             self._until = max(self._until, sent + self._lease)
         if self._clock() >= self._until:
             self._lapse()

@@ -107,29 +107,39 @@ class Switches:
         done = int(answer.get("done") or 0)
         self._pending = [one for one in self._pending if one.number > done]
         entries = answer.get("entries")
+        failures: list[Exception] = []
         for text in entries if is_list(entries) else ():
-            switch = msgspec.json.decode(text, type=Switch)
+            try:
+                switch = msgspec.json.decode(text, type=Switch)
+            except msgspec.DecodeError as error:
+                failures.append(error)
+                continue
             known = self._known.get(switch.key)
             if known is None or switch.version > known.version:
                 self._known[switch.key] = switch
         waiting = {one.switch.key for one in self._pending}
         for switch in self.in_force:
             if switch.key not in waiting:
-                self._carry_out(switch)
+                try:
+                    self._carry_out(switch)
+                except Exception as error:  # noqa: BLE001 - raised below
+                    failures.append(error)
+        self._heard.set()
+        if failures:  # told again with the next beat; the others were carried out
+            raise failures[0]
         self.version = int(answer.get("version") or 0)
         self._has_begun = True
-        self._heard.set()
 
     def _carry_out(self, switch: Switch) -> None:
         if self._carried_out.get(switch.key, 0) >= switch.version:
             return
-        self._carried_out[switch.key] = switch.version
         # What was switched here was carried out before it was told; but an older cut of this
         # process may have been written back by others over its own opening.
-        if switch.process == self._link.process and self._here.get(switch.key) == switch.value:
-            return
-        self._here[switch.key] = switch.value
-        self._follow(switch, self._has_begun)
+        is_own = switch.process == self._link.process
+        if not (is_own and self._here.get(switch.key) == switch.value):
+            self._follow(switch, self._has_begun)
+            self._here[switch.key] = switch.value
+        self._carried_out[switch.key] = switch.version
 
     def cut_off(self, since: float) -> None:
         pass

@@ -26,6 +26,14 @@ from nexus_core.types import JsonObject, is_object
 CALL_SECONDS = 0.2
 _CONNECT_SECONDS = 1.0
 _DEFAULT_PORT = 6379
+_BAD_OPTION = "an option in its URL can't be used; remove what follows the question mark"
+# Of pools of connections, or of what comes back: options of a URL that others may need.
+_NOT_OURS = frozenset(
+    {
+        *("max_connections", "timeout", "decode_responses", "encoding", "encoding_errors"),
+        *("retry_on_timeout", "retry_on_error", "health_check_interval"),
+    }
+)
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
 
 Words = tuple[str | bytes | int, ...]
@@ -137,7 +145,11 @@ async def _connect(config: FleetConfig) -> _Connection:
 
 
 def _settings(url: str | None) -> dict[str, Any]:
-    return dict(parse_url(url)) if url else {}
+    try:
+        found = dict(parse_url(url)) if url else {}
+    except ValueError as error:
+        raise StoreUnavailableError(_BAD_OPTION) from error
+    return {name: value for name, value in found.items() if name not in _NOT_OURS}
 
 
 async def _opened(settings: dict[str, Any]) -> _Connection:
@@ -147,7 +159,10 @@ async def _opened(settings: dict[str, Any]) -> _Connection:
         rest.pop("host", None)
         rest.pop("port", None)
     rest |= {"protocol": 2, "retry": Retry(NoBackoff(), 0), "socket_timeout": None}
-    connection = cast(_Connection, kind(**rest, driver_info=None))
+    try:
+        connection = cast(_Connection, kind(**rest, driver_info=None))
+    except (TypeError, ValueError, RedisError) as error:
+        raise StoreUnavailableError(_BAD_OPTION) from error
     try:
         with _our_errors():
             async with asyncio.timeout(_CONNECT_SECONDS):

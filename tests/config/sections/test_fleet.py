@@ -46,7 +46,11 @@ def test_a_missing_variable_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["hush:6379", "http://hush", "redis://:hush@", "unix://hush", "redis://hush:99999999"]
+    "url",
+    [
+        *("hush:6379", "http://hush", "redis://:hush@", "unix://hush", "redis://hush:99999999"),
+        *("redis://u:se@hush/x@h:1", "redis://u:se@hush@h:1"),  # signs that stand for others
+    ],
 )
 def test_what_is_no_url_is_told_without_repeating_it(tmp_path: Path, url: str) -> None:
     told = problem(tmp_path, "[fleet]\n", {"NEXUS_REDIS_URL": url})

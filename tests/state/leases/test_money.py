@@ -204,6 +204,30 @@ async def test_lost_data_are_written_back_and_nothing_is_granted_meanwhile(
         assert of_a.spent + of_b.spent + of_c.spent <= 500 + COST
 
 
+async def test_who_starts_while_data_are_written_back_learns_all_that_it_held(
+    store: StoreServer,
+) -> None:
+    two, one = process(store.url, "box-2"), process(store.url, "box-1")
+    (b, _), (a, of_a) = two.account(400), one.account(400)
+    async with running(two.link):
+        async with dying(one.link):
+            await joined(one, two)
+            for _ in range(5):
+                assert await one.spend(a, of_a, COST)
+            await until(lambda: a.reported == 50 and a.ceiling > 50)
+            at_death = a.ceiling
+            await until(lambda: b.seen_granted.get("box-1") == str(at_death))
+        store.flush()
+        again = process(store.url, "box-1")
+        _, of_c = again.account(400)
+        of_c.spent = 30  # of the five requests the last two are in no row
+        again.join("box-1", nobody=30)
+        async with running(again.link):
+            await until(lambda: again.money._is_joined)
+
+            assert sum(row.nano_usd for row in again.recovered) == at_death - 30
+
+
 @pytest.mark.parametrize(
     ("when_alone", "may"), [("block", False), ("grant", True), ("allow", True)]
 )

@@ -142,6 +142,19 @@ def test_alone_the_share_begins_as_used_as_the_limit_was() -> None:
     assert rate.alone_wait(1, share, 100.0 + wait) == 0
 
 
+def test_a_share_of_less_than_one_a_minute_is_no_more_than_that() -> None:
+    rate = RateLease("rpm laptop", 2)
+    share = 2 / 8
+    begun, at = 0, 100.0
+    while at < 100.0 + 10 * WINDOW_SECONDS:
+        if not rate.alone_wait(1, share, at):
+            rate.alone_use(1, share, at)
+            begun += 1
+        at += 1
+
+    assert begun == 3  # at once, and one every four minutes
+
+
 async def test_many_that_ask_at_once_are_let_in_as_often_as_the_limit_says(
     store: StoreServer,
 ) -> None:

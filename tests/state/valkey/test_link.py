@@ -15,6 +15,8 @@ from tests.fleet.server import StoreServer, free_port, store_server
 from tests.state.valkey.processes import Recorder, dying, make, running
 from tests.waiting import until
 
+NUDGE = "{nexus:default}:nudge"
+
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[StoreServer]:
@@ -273,6 +275,86 @@ async def test_a_step_of_the_stores_clock_kills_nobody(store: StoreServer, step_
         await until(has_gone_on)
         assert set(seen) == {2}
         assert not any(member.is_dead for member in (*one.members, *two.members))
+
+
+async def test_what_another_version_says_ends_no_link(store: StoreServer) -> None:
+    link, part = make(store.url, "box-1"), Recorder()
+    link.add(part)
+    async with running(link):
+        for member in ('{"replica":"box-2","worker":null}', '{"replica":7,"worker":1}'):
+            assert store.ask("HSET", "{nexus:default}:members", member, member) == "1"
+        assert (
+            store.ask("EVAL", "return redis.call('PUBLISH', KEYS[1], '\\xff')", "1", NUDGE) == "1"
+        )
+        beats = link.beats
+        await until(lambda: link.beats > beats + 3)
+
+        assert [one.process for one in link.members] == [link.process]
+        assert store.ask("SET", "{nexus:default}:order", "no hash of ours") == "OK"
+        assert await link.take("nobody", {}) == {}
+
+
+async def test_a_part_that_fails_is_known_to_those_after_it(store: StoreServer) -> None:
+    link, first, last = make(store.url, "box-1"), Recorder("first"), Recorder("last")
+    seen: list[bool] = []
+
+    def fail(answer: object, sent: float) -> None:
+        raise ValueError(sent)
+
+    link.add(first)
+    link.add(last)
+    last.accept = lambda answer, sent: seen.append(link.is_understood)  # type: ignore[method-assign]
+    async with running(link):
+        await until(lambda: True in seen)
+        first.accept = fail  # type: ignore[method-assign]
+        await until(lambda: seen[-1:] == [False])
+        del first.accept
+        await until(lambda: seen[-1:] == [True])
+
+
+@pytest.mark.parametrize("is_flushed", [True, False])
+async def test_who_was_away_when_data_were_lost_writes_back_later(
+    own: StoreServer, is_flushed: bool
+) -> None:
+    async with cut_before(own.socket) as cut:
+        one, two, part = make(cut.url, "box-1"), make(own.url, "box-2"), Recorder()
+        said: list[bool] = []
+        part.report = lambda: said.append(one.restores) or {}  # type: ignore[func-returns-value,method-assign]
+        one.add(part)
+        async with running(one, two):
+            cut.swallows = True
+            await until(lambda: one.alone_since is not None)
+            own.flush() if is_flushed else own.restart()
+            await until(lambda: two.is_quarantined)
+            await until(lambda: not two.is_quarantined and two.alone_since is None)
+            said.clear()
+            cut.swallows = False
+            cut.cut()
+            await until(lambda: True in said)
+
+            assert not two.is_quarantined  # it alone knows of it
+            await until(lambda: not one.is_quarantined and not one.restores)
+            assert one.live == 2
+
+
+async def test_who_died_before_data_were_lost_is_told_of_for_an_hour_and_leaves_nothing(
+    store: StoreServer,
+) -> None:
+    fleet, gone = "{nexus:default}", "box-2.dead"
+    link = make(store.url, "box-1")
+    for name in ("members", "order", "switches_told", "confirmed"):
+        field = f"slots {gone}" if name == "order" else gone
+        told = '{"replica":"box-2","worker":null}' if name == "members" else "1"
+        assert store.ask("HSET", f"{fleet}:{name}", field, told) == "1"
+    async with running(link):
+        beats = f"{fleet}:beats"
+        await until(lambda: store.ask("ZSCORE", beats, gone) not in ("", "$-1"))
+        assert store.ask("ZINCRBY", beats, "-3600000", gone)
+        await until(lambda: store.ask("HEXISTS", f"{fleet}:members", gone) == "0")
+
+        assert store.ask("HLEN", f"{fleet}:switches_told") == "0"
+        assert store.ask("HEXISTS", f"{fleet}:order", f"slots {gone}") == "0"
+        assert store.ask("ZSCORE", beats, gone) == "$-1"
 
 
 async def test_a_part_that_fails_ends_neither_the_link_nor_the_process(

@@ -21,6 +21,7 @@ class World:
 
     at: float = 100.0
     restores: bool = False
+    is_understood: bool = True
     closings: list[bool] = field(default_factory=list)
 
     def zone(self) -> OpenZone:
@@ -73,6 +74,19 @@ def heard(world: World, zone: OpenZone, **changes: Any) -> None:
     for name, value in changes.items():
         setattr(world, name, value)
     zone.accept({}, world.at)
+
+
+def test_a_beat_whose_switches_can_not_be_read_renews_nothing() -> None:
+    world = World()
+    zone = world.zone()
+    heard(world, zone)
+    assert zone.permits()
+
+    heard(world, zone, at=world.at + LEASE / 2, is_understood=False)
+    world.at += LEASE / 2
+    assert not zone.permits()
+    heard(world, zone, is_understood=True)
+    assert zone.permits()
 
 
 def test_a_lapse_is_told_at_the_moment_somebody_asks() -> None:

@@ -40,10 +40,11 @@ class Store:
         self._redis.set(f"{self._prefix}run", "run-1")
 
     def beat(self, box: Box, report: JsonObject) -> JsonObject:
-        said = {
+        said: JsonObject = {
             "process": box.process,
             "replica": box.process,
             "run": "run-1",
+            "data": box.data,
             "dead_ms": 5000,
             "member": '{"replica":"r","worker":null}',
             "confirmed": 0,
@@ -78,6 +79,7 @@ class Box:
         Box.starts += 1
         self.process = f"p{Box.starts}"
         self.restores = False
+        self.data: str | None = None
         self.is_open = True
         self.followed: list[Switch] = []
         self._store = store
@@ -99,7 +101,7 @@ class Box:
 
     def beat(self, fate: str = "arrives") -> None:
         """A beat that arrives, or is lost, or whose answer is, or that the store hears twice."""
-        report = self.switches.report()
+        report, is_whole = self.switches.report(), self.restores or self.data is None
         if fate == "is lost":
             return
         if fate == "is heard twice":
@@ -107,6 +109,8 @@ class Box:
         answer = self._store.beat(self, report)
         if fate == "is not answered":
             return
+        if is_whole:
+            self.data = answer["data"]
         self.restores = bool(answer["quarantine"])
         self.switches.accept(answer["parts"]["switches"], 0.0)
 
@@ -147,10 +151,7 @@ def test_all_agree_in_the_end_and_nothing_undoes_a_cut_that_came_last(
             case "data lost":
                 store.lose_data()
             case "quarantine ends":
-                for one in boxes:  # it lasts four beats of everybody
-                    one.beat()
-                    one.beat()
-                store.end_quarantine()
+                store.end_quarantine()  # whoever did not beat meanwhile was away
             case "restart" if box.has_told_all and _is_known_elsewhere(box, boxes):
                 boxes[number] = Box(store)
                 boxes[number].beat()
@@ -231,4 +232,46 @@ def test_tiers_and_other_values_take_the_last_one(server: StoreServer) -> None:
     (known,) = one.switches.in_force
     assert (known.value, known.process, known.version) == (None, two.process, 2)
     assert known == two.switches.in_force[0]
+    store.close()
+
+
+def test_who_was_away_when_data_were_lost_follows_the_next_cut(server: StoreServer) -> None:
+    store = Store(server)
+    one, two = Box(store), Box(store)
+    for is_open in (False, True, False, True):
+        one.switch(is_open)
+        one.beat()
+    later = Box(store)  # knows nothing of it
+    store.lose_data()
+    later.beat()
+    store.end_quarantine()
+    later.switch(False)
+    later.beat()
+    assert not two.restores
+    for _ in range(ENDED):
+        one.beat()
+        later.beat()
+
+    assert not one.is_open
+    assert not later.is_open
+    store.close()
+
+
+def test_a_switch_that_can_not_be_read_or_followed_keeps_no_other_from_its_work(
+    server: StoreServer,
+) -> None:
+    store = Store(server)
+    one, two = Box(store), Box(store)
+    for box in (one, two):
+        box.beat()
+    one.switches.tell(Switch(key="backend:new", value=3))
+    one.switches.tell(Switch(key=OPEN, value=False, closes=True))
+    one.beat()
+    answer = store.beat(two, two.switches.report())["parts"]["switches"]
+    entries = ['{"key":"zone:new","value":{"of":"another version"}}', *answer["entries"]]
+
+    with pytest.raises(msgspec.ValidationError):
+        two.switches.accept({**answer, "entries": entries}, 0.0)
+    assert not two.is_open
+    assert two.switches.version == 0  # so that it is told again
     store.close()

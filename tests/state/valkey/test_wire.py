@@ -45,3 +45,19 @@ def test_passwords_in_errors_are_cut_out() -> None:
     assert in_words(OSError("redis://user:p@ss@h:1 refused")) == "redis://h:1 refused"
     assert in_words(OSError("x\n  y")) == "x y"
     assert in_words(OSError()) == "OSError"
+
+
+@pytest.mark.parametrize("option", ["max_connections=10", "decode_responses=true", "timeout=3"])
+async def test_options_of_a_pool_in_a_url_do_no_harm(option: str) -> None:
+    with store_server() as server:
+        async with connected(FleetConfig(url=f"{server.url}?{option}")) as wire:
+            assert wire.facts.run_id in server.ask("INFO", "server")
+
+
+@pytest.mark.parametrize("option", ["db=x", "socket_timeout=soon", "color=hush"])
+async def test_an_option_that_a_connection_does_not_have_is_told(option: str) -> None:
+    with pytest.raises(StoreUnavailableError, match="an option in its URL") as told:
+        async with connected(FleetConfig(url=f"redis://:hush@127.0.0.1:1/?{option}")):
+            pass
+
+    assert "hush" not in str(told.value)

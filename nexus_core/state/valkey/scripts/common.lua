@@ -2,8 +2,8 @@
 --
 -- KEYS[1] is {nexus:FLEET}:run, from which all other keys follow: they carry one tag, so that a
 -- cluster keeps them in one slot. ARGV[1] is what is asked, ARGV[2] is JSON:
---   beat   process, replica, run, dead_ms, member (JSON text, when it is news or was asked for),
---          confirmed (version of the switches), parts {NAME: report}, takes [[NAME, question], ...]
+--   beat   process, replica, run, data (those that hold what it knows, as last answered), dead_ms,
+--          member (JSON text, when it is news or was asked for), confirmed (version of the switches), parts {NAME: report}, takes [[NAME, question], ...]
 --   take   the same without member and parts
 --   leave  as a beat, after which this process, or the one named as `other`, is forgotten
 --   forget a question to every part for an operator: {replica}
@@ -55,10 +55,14 @@ local function look_for_lost_data()
     redis.call('SET', key('run'), said.run)
     redis.call('SET', key('quarantine'), '1', 'PX', QUARANTINE_MS)
     redis.call('DEL', key('beats')) -- whoever lives beats within it
+    redis.call('SET', key('data'), text(now_us) .. ' ' .. said.process)
     ctx.quarantine = true
   else
     ctx.quarantine = redis.call('EXISTS', key('quarantine')) == 1
   end
+  ctx.data = redis.call('GET', key('data')) or ''
+  -- It knew other data, and was away when the others wrote back what they know of them.
+  ctx.late = not ctx.quarantine and given(said.data) ~= nil and said.data ~= ctx.data
 end
 
 -- Silence counts only while somebody was there to hear it: after a pause or a step of the clock
@@ -78,19 +82,39 @@ local function see_who_lives(dead_ms, is_beat)
   local beats = key('beats')
   mend_beats(dead_ms)
   local last = redis.call('ZSCORE', beats, said.process)
-  ctx.fresh = not ctx.quarantine and (not last or now_ms - tonumber(last) > dead_ms)
+  ctx.fresh = not (ctx.quarantine or ctx.late)
+    and (not last or now_ms - tonumber(last) > dead_ms)
   if is_beat then redis.call('ZADD', beats, now_ms, said.process) end
   ctx.live[said.process] = true
   for _, process in ipairs(redis.call('ZRANGEBYSCORE', beats, now_ms - dead_ms, '+inf')) do
     ctx.live[process] = true
   end
   for _ in pairs(ctx.live) do ctx.members = ctx.members + 1 end
+  if ctx.late then ctx.quarantine = true end -- in which it writes that back, too
 end
 
 local function drop_member(process)
   redis.call('HDEL', key('members'), process)
   redis.call('HDEL', key('confirmed'), process)
   redis.call('ZREM', key('beats'), process)
+end
+
+local function names_in_order()
+  local names = {}
+  for name in pairs(parts) do names[#names + 1] = name end
+  table.sort(names, function(one, other)
+    local first, second = parts[one].is_first or false, parts[other].is_first or false
+    if first ~= second then return first end
+    return one < other
+  end)
+  return names
+end
+
+local function leave(process)
+  for _, name in ipairs(names_in_order()) do
+    if parts[name].leave then parts[name].leave(ctx, process) end
+  end
+  drop_member(process)
 end
 
 local function told_members()
@@ -108,8 +132,10 @@ local function told_members()
     local is_dead = not ctx.live[process]
     local has_successor = is_dead and live_places[one.replica .. ' ' .. tostring(one.worker)]
     if has_successor or (is_dead and beat > 0 and now_ms - beat > DEAD_FOR_MS) then
-      drop_member(process)
+      leave(process)
     elseif not (is_dead and ctx.quarantine) then
+      -- Dead since before data were lost: its hour begins now.
+      if beat == 0 then redis.call('ZADD', key('beats'), now_ms - said.dead_ms - 1, process) end
       told[#told + 1] = {
         process, members[at + 1], beat > 0 and now_ms - beat or -1, is_dead,
         tonumber(redis.call('HGET', key('confirmed'), process) or 0),
@@ -117,17 +143,6 @@ local function told_members()
     end
   end
   return told
-end
-
-local function names_in_order()
-  local names = {}
-  for name in pairs(parts) do names[#names + 1] = name end
-  table.sort(names, function(one, other)
-    local first, second = parts[one].is_first or false, parts[other].is_first or false
-    if first ~= second then return first end
-    return one < other
-  end)
-  return names
 end
 
 local function beat()
@@ -156,13 +171,6 @@ local function taken()
     answers[at] = part and part.take and part.take(ctx, take[2]) or {}
   end
   return answers
-end
-
-local function leave(process)
-  for _, name in ipairs(names_in_order()) do
-    if parts[name].leave then parts[name].leave(ctx, process) end
-  end
-  drop_member(process)
 end
 
 local function forget()

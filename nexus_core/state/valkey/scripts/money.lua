@@ -126,7 +126,10 @@ local function join(ctx, said)
 end
 
 function money.beat(ctx, said)
-  if said.join then return join(ctx, said) end
+  if said.join then
+    -- In quarantine nobody knows yet what was spent and held in its name.
+    return ctx.quarantine and {} or join(ctx, said)
+  end
   if not said.owner then return {} end
   local is_mine, seq = standing(ctx, said.owner)
   if not is_mine then return { usurped = true } end
