@@ -94,7 +94,10 @@ class NexusApp(App[None], inherit_bindings=False):
         self._look_as(tui, draws_ascii)
         self.source = source
         self.view = view = ViewModel(
-            source.requests, now=now or source.now, is_fleet=source.fleet is not None
+            source.requests,
+            now=now or source.now,
+            is_fleet=source.fleet is not None,
+            replicas=lambda: 1 if source.fleet is None else len(source.fleet.replicas),
         )
         view.known_names = known_names(source, view, lambda: self.client_keys.names)
         view.window = Window(tui.window)

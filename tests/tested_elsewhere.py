@@ -158,6 +158,7 @@ ELSEWHERE = {
     "nexus_core/keys/changes.py": "keys/test_store.py",
     "nexus_core/keys/shared_limits.py": "replicas/test_shared_limits.py",
     "nexus_core/control/shared/leasing.py": "replicas/test_shared_money.py",
+    "nexus_core/money/shared/ledger_id.py": "money/shared/test_shared_ledger.py",
     "nexus_core/money/shared/recovery.py": "replicas/test_shared_money.py",
     "nexus_core/proxy/leases.py": "replicas/test_shared_slots.py",
     "nexus_core/state/leases/account.py": "state/leases/test_money.py",

@@ -32,6 +32,8 @@ def _why_not(storage: StorageConfig, text: str, *, is_set: bool) -> str | None:
         return f"{state}; export it as {_FORM}, or remove [storage] url_env"
     if not _is_url(text):
         return f"is no URL of PostgreSQL; export it as {_FORM}"
+    if urlsplit(text).netloc.count("@") > 1:  # libpq ends the password at the first one
+        return "has an @ in its password; write that as %40"
     if storage.path == ":memory:":
         return (
             'needs a ledger file, in which rows wait for PostgreSQL: [storage] path is ":memory:"'

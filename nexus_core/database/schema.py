@@ -39,11 +39,13 @@ _FACTS = ", ".join(
 _WRITTEN: dict[int, tuple[str, ...]] = {
     _FIRST: (
         "CREATE TABLE nexus.schema_version (version integer NOT NULL, database_id text NOT NULL)",
-        f"CREATE TABLE nexus.requests (replica text NOT NULL, {_FACTS}, PRIMARY KEY (request_id))",
+        "CREATE TABLE nexus.requests (replica text NOT NULL, ledger text NOT NULL, "
+        f"{_FACTS}, PRIMARY KEY (request_id))",
         "CREATE INDEX requests_at ON nexus.requests (at)",
         """
         CREATE TABLE nexus.operator_actions (
-            action_id text PRIMARY KEY, replica text NOT NULL, at double precision NOT NULL,
+            action_id text PRIMARY KEY, replica text NOT NULL, ledger text NOT NULL,
+            at double precision NOT NULL,
             via text NOT NULL, name text, address text, action text NOT NULL, target text,
             text text NOT NULL, effect text, error text
         )

@@ -38,6 +38,9 @@ def keys_path(config: Config) -> Path | None:
     return None if ledger is None else ledger.with_name(FILE)
 
 
+KnownKeys = tuple[int, "tuple[StoredKey, ...]"]  # the version of their table, and keys
+
+
 class LiveKeys:
     """Created keys of this process."""
 
@@ -128,6 +131,13 @@ class LiveKeys:
 
     def join(self, link: Link) -> None:
         """Hear of changes by the beats of a fleet, where there is a place for them in common."""
+
+    def known(self) -> KnownKeys | None:
+        """What another worker of this port may go by that can't read them itself."""
+        return None
+
+    def adopt(self, known: KnownKeys) -> None:
+        """Go by what another worker knows, where they can't be read here."""
 
     async def refresh(self) -> None:
         """Go by what the store says now; never fails."""

@@ -17,12 +17,11 @@ from nexus_core.background import in_background
 from nexus_core.config.schema import StorageConfig
 from nexus_core.keys.database import DatabaseKeys
 from nexus_core.keys.file import is_there
-from nexus_core.keys.live import LiveKeys
+from nexus_core.keys.live import KnownKeys, LiveKeys
 from nexus_core.keys.store import KeyStoreError
 from nexus_core.types import JsonObject
 
 if TYPE_CHECKING:
-    from nexus_core.keys.key import StoredKey
     from nexus_core.keys.store import KeyStorage
     from nexus_core.state.base import Link
 
@@ -31,8 +30,6 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 TRUSTED_SECONDS = 60.0  # that keys are taken while nobody can tell whether they still hold
 _UNTIL_KNOWN = "client keys: not read yet"
-
-_Found = tuple[int, "tuple[StoredKey, ...]"]
 
 
 class SharedKeys(LiveKeys):
@@ -78,6 +75,18 @@ class SharedKeys(LiveKeys):
     def _storage(self) -> KeyStorage:
         return self._shared
 
+    def known(self) -> KnownKeys | None:
+        _, table = self.parts()
+        if not self.version or table.is_withdrawn or self._doubted_since is not None:
+            return None
+        return self.version, tuple(held.stored for held in table.keys)
+
+    def adopt(self, known: KnownKeys) -> None:
+        _, table = self.parts()
+        if (problem := table.problem) is not None and not self.version:
+            self._go_by(known)
+            self._go_by(problem)
+
     async def refresh(self) -> None:
         async with self._refreshing:
             before = self.version
@@ -106,7 +115,7 @@ class SharedKeys(LiveKeys):
                 return
         await self.refresh()
 
-    def _read(self) -> _Found | str:
+    def _read(self) -> KnownKeys | str:
         """The keys and their version, or why they can't be read. Blocks."""
         try:
             found = self._shared.read_at()
@@ -117,7 +126,7 @@ class SharedKeys(LiveKeys):
                 self._mark.touch(mode=0o600)
         return found
 
-    def _go_by(self, found: _Found | str) -> None:
+    def _go_by(self, found: KnownKeys | str) -> None:
         if isinstance(found, str):
             self._take(found)
             self._doubt(found)

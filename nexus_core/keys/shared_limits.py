@@ -92,7 +92,11 @@ class SharedLimits:
             wait = await self._rates.obtain(needs) if needs else 0.0
         except StoreUnavailableError:
             if self._rates.term.was_heard and not self._rates.term.is_alone:
-                raise self._refusal(needs, tokens, 1.0) from None
+                raise RateLimitedError(
+                    f"client key {self._name!r} has limits that replicas share, and their store "
+                    "does not answer just now",
+                    _SOON_SECONDS,
+                ) from None
             self._enter_alone(tokens)
             return
         if wait:
@@ -143,11 +147,13 @@ class SharedLimits:
     # --- refusals ------------------------------------------------------------------------
 
     def _too_many(self) -> NexusError:
-        limit = self._meter.parallel
-        return RateLimitedError(
-            f"client key {self._name!r} has {limit} requests under way, as many as it may",
-            _SOON_SECONDS,
-        )
+        limit, whose = self._meter.parallel, f"client key {self._name!r}"
+        why = f"{whose} has {limit} requests under way, as many as it may"
+        if limit is not None and self._meter.under_way <= limit:
+            why = f"{whose} may have {limit} requests under way on all replicas, and no more here"
+            if self._counts.is_unheard:
+                why += " until their store answers"
+        return RateLimitedError(why, _SOON_SECONDS)
 
     def _refusal(self, needs: tuple[Need, ...], tokens: int, wait: float) -> NexusError:
         """The limit that takes longest, in words."""

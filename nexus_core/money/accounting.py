@@ -33,7 +33,7 @@ from nexus_core.types import Capability, Cost, nano_usd
 if TYPE_CHECKING:
     from nexus_core.money.cost_lines import CostLines
     from nexus_core.money.report import CostReport
-    from nexus_core.money.shared.shared_ledger import SharedLedger
+    from nexus_core.money.shared.shared_ledger import SharedLedger, SpentByLedger
     from nexus_core.state.leases.money import MoneyLeases
     from nexus_core.state.leases.recovery import Recovered
 
@@ -87,6 +87,7 @@ class CostTracker:
         # What the ledger said of the month at the start, by client; and of this node alone.
         self.recalled: Mapping[str | None, int] = {}
         self.spent_here: Mapping[str | None, int] = {}
+        self.spent_by_ledger: SpentByLedger | None = None  # None: not known
         self._readings = (
             None if self._path is None else LedgerReadings(self._path, self.ledger, self.shared)
         )
@@ -114,6 +115,7 @@ class CostTracker:
         self.budget.recall(past.spent or {}, month)
         if month == self.budget.month:
             self.recalled, self.spent_here = past.spent or {}, past.here or {}
+            self.spent_by_ledger = past.by_ledger
         self.averages = CompletionAverages(past.averages)
         self.is_month_known = past.spent is not None
         self.opened.set()

@@ -280,7 +280,7 @@ class Ledger:
             connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut, too
             migrate(connection)
             if self.wants_id:
-                from nexus_core.money.shared.recovery import ledger_id
+                from nexus_core.money.shared.ledger_id import ledger_id
 
                 self.id = ledger_id(connection)
             # Also while it is shipped nowhere: what is written meanwhile is shipped later.

@@ -26,7 +26,7 @@ from nexus_core.observe.events import OperatorActed
 if TYPE_CHECKING:
     from nexus_core.money.cost_lines import CostLines
     from nexus_core.money.report import CostReport, LiveBudget
-    from nexus_core.money.shared.shared_ledger import SharedLedger
+    from nexus_core.money.shared.shared_ledger import SharedLedger, SpentByLedger
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Past(NamedTuple):
     averages: dict[str, float]  # completion tokens of each model's answers
     actions: list[OperatorActed]  # the last of operators at this node
     here: dict[str | None, int] | None = None  # what was spent through this node only
+    by_ledger: SpentByLedger | None = None  # what PostgreSQL has; None: there is none, or no answer
 
 
 class LedgerReadings:
@@ -70,11 +71,12 @@ class LedgerReadings:
         from nexus_core.database.connection import DatabaseError
 
         try:
-            spent, averages = self._shared.past(month)
+            spent, averages, by_ledger = self._shared.past(month)
         except DatabaseError as error:
             log.warning("budget: the month's spending is that of this node only: %s", error)
             return found
-        return found._replace(spent=spent, averages={**found.averages, **averages})
+        averages = {**found.averages, **averages}
+        return found._replace(spent=spent, averages=averages, by_ledger=by_ledger)
 
     def _past_here(self, month: Month) -> Past:
         try:

@@ -29,6 +29,11 @@ class Stage(StrEnum):
     COOLDOWN = "cooldown"
     CAPACITY = "capacity"
 
+    @property
+    def word(self) -> str:
+        """For people, as long as a column has room."""
+        return "permitted" if self is Stage.COORDINATION else self.value
+
 
 # What passes by itself: a backend dropped here is eligible, and may serve the request later.
 BUSY = frozenset({Stage.COOLDOWN, Stage.CAPACITY})

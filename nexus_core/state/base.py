@@ -104,7 +104,8 @@ class Link(Protocol):
         """Ask a part's `take` at once; joined with others that wait into one call.
 
         Raises:
-            StoreUnavailableError: no answer within 250 ms, at once while there is no connection.
+            StoreUnavailableError: no answer within 250 ms; at once while there is no connection,
+                or since another had none.
         """
         ...
 

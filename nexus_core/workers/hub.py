@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from nexus_core.api.admin.logs import read_logs
@@ -41,6 +42,9 @@ from nexus_core.workers.records import Logs, actions, requests
 from nexus_core.workers.roster import Roster
 from nexus_core.workers.sibling import SilentError
 
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
 log = logging.getLogger(__name__)
 
 _MAX_BODY_BYTES = 1024 * 1024 * 1024  # the worker that passed it on has looked
@@ -65,6 +69,7 @@ class Hub:
         self.commands = Commands(self.roster)
         self._logs = Logs(self.roster, ring)
         self._events = Events(self.roster, self._logs)
+        self._told_before: list[Metric] = []  # by workers that are gone
         self._answers: dict[str, Callable[[dict[str, str]], Awaitable[Passed]]] = {
             "/metrics": self._metrics,
             "/v1/stats": self._stats,
@@ -121,8 +126,16 @@ class Hub:
         await load_in_background(_load_metrics)
         from nexus_core.workers import metrics
 
+        for one, text in told:
+            one.metrics = text
+        gone, self.roster.ended_metrics = self.roster.ended_metrics, []
+        self._told_before = before = metrics.told_by_those_gone(self._told_before, gone)
+        silent = [one.metrics for one in self.roster.siblings if one.metrics and one not in present]
+        before = metrics.told_by_those_gone(before, silent)
         restarts = self.roster.restarts
-        made = await in_background(lambda: metrics.sum_metrics(texts, past, snapshots, restarts))
+        made = await in_background(
+            lambda: metrics.sum_metrics(texts, past, snapshots, restarts, before)
+        )
         return Passed(200, [(b"content-type", metrics.CONTENT_TYPE.encode())], made)
 
     async def _stats(self, _: dict[str, str]) -> Passed:

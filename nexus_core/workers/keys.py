@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from nexus_core.types import JsonObject
 
-_SUMMED = frozenset(
-    {"requests_this_minute", "tokens_this_minute", "rpm_used", "tpm_used", "under_way"}
-    | {"reserved_usd"}
-)
-_NEWEST = frozenset({"spent_usd", "last_used"})  # each knows what all have spent, some later
+_SUMMED = frozenset({"requests_this_minute", "tokens_this_minute", "under_way", "reserved_usd"})
+# Each knows what all have spent and used of limits, some later.
+_NEWEST = frozenset({"spent_usd", "last_used", "rpm_used", "tpm_used"})
 
 
 def sum_keys(told: Sequence[JsonObject]) -> JsonObject:

@@ -35,6 +35,7 @@ def sum_metrics(
     past: Sequence[Stats],
     snapshots: Sequence[BackendSnapshot],
     restarts: int,
+    before: Sequence[Metric] = (),
 ) -> bytes:
     """The metrics of several workers, in Prometheus text format.
 
@@ -46,11 +47,14 @@ def sum_metrics(
         past: what those counted that are gone.
         snapshots: the backends, by whose names that is told.
         restarts: workers that were replaced.
+        before: what `told_by_those_gone` gave.
     """
     families: dict[str, _Family] = {}
     for number, text in texts:
         for metric in text_string_to_metric_families(text):
             families.setdefault(metric.name, _Family(metric)).add(metric, number)
+    for metric in before:
+        families.setdefault(metric.name, _Family(metric)).add(metric, 0)
     for stats in past:
         for metric in CountsCollector(stats, snapshots).collect():
             families.setdefault(metric.name, _Family(metric)).add(metric, 0)
@@ -63,6 +67,24 @@ def sum_metrics(
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Made([*(family.made() for family in families.values()), *ours]))
     return generate_latest(registry)
+
+
+def told_by_those_gone(before: Sequence[Metric], texts: Sequence[str]) -> list[Metric]:
+    """Counters that workers told and their statistics don't have, so that no sum falls.
+
+    Args:
+        before: what this gave the last time.
+        texts: the last metrics of those that ended since.
+    """
+    known = {metric.name for metric in CountsCollector(Stats(), ()).collect()}
+    families = {metric.name: _Family(metric) for metric in before}
+    for metric in before:
+        families[metric.name].add(metric, 0)
+    for text in texts:
+        for metric in text_string_to_metric_families(text):
+            if metric.type == "counter" and metric.name not in known:
+                families.setdefault(metric.name, _Family(metric)).add(metric, 0)
+    return [family.made() for family in families.values()]
 
 
 class _Made(Collector):
@@ -84,7 +106,7 @@ class _Family:
     def add(self, metric: Metric, number: int) -> None:
         """Take in those of the worker of this number."""
         for sample in metric.samples:
-            labels = tuple(sample.labels.items())
+            labels = tuple(sorted(sample.labels.items()))  # as a text has them
             if self._join is None:
                 labels = (*labels, ("worker", str(number)))
             key = (sample.name, labels)

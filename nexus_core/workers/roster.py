@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ class Roster:
     def __init__(self, folder: Path) -> None:
         self.restarts = 0  # workers that were replaced
         self.ended = Stats()  # what those counted that are gone
+        self.ended_metrics: list[str] = []  # what those told last, until somebody adds it up
         self.handover: Handover | None = None  # what held when somebody last looked
         self.windows = Marks(self.ended)  # of all that was counted, also by those that are gone
         self._marked_at = time.monotonic()
@@ -61,6 +63,8 @@ class Roster:
             return None
         last = count_rows(sibling.counts or Stats(), rows, after=sibling.counted_at)
         self.ended = sum_stats([self.ended, _closed(last)])
+        if sibling.metrics is not None:
+            self.ended_metrics.append(sibling.metrics)
         await sibling.close()
         return sibling.process
 
@@ -72,6 +76,8 @@ class Roster:
             except SilentError:
                 continue
             return
+        if self.handover is not None:
+            self.handover = replace(self.handover, keys=None)  # one may be revoked by now
 
     async def run(self) -> None:
         """Ask what each has counted, again and again, until cancelled."""

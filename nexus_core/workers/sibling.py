@@ -33,6 +33,7 @@ class Sibling:
         self.counts: Stats | None = None  # as it last said; they are never taken back
         self.process: str | None = None  # its name in the store, once it has told it
         self.counted_at = 0.0  # when it said so, in seconds since the epoch
+        self.metrics: str | None = None  # the last that went into an answer
         self.last_log: str | None = None  # the id of the newest line that was taken over
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(control_socket(folder, number))),

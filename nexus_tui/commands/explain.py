@@ -308,7 +308,7 @@ def _stage_table(model: ModelStages, min_tier: int | None) -> list[str]:
         if count.stage in _SILENT and not count.dropped:
             continue
         is_tier = count.stage == "tier" and min_tier is not None
-        label = f"tier ≥ {min_tier}" if is_tier else count.stage.value
+        label = f"tier ≥ {min_tier}" if is_tier else count.stage.word
         counts = f"{count.before} → {count.after}"
         lines.append(_line(label, f"{counts:<11}{_by_reason(count.dropped)}"))
     return lines

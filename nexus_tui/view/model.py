@@ -71,9 +71,14 @@ class ViewModel:
         *,
         now: Callable[[], float] = time.time,
         is_fleet: bool = False,
+        replicas: Callable[[], int] = lambda: 1,
     ) -> None:
-        """`is_fleet`: the requests are those of several replicas."""
-        self.is_fleet = is_fleet
+        """
+        Args:
+            is_fleet: the requests are those of the replicas of a fleet.
+            replicas: gives how many there are now.
+        """
+        self._replicas = replicas
         self.requests = requests  # changed by the source; `take` hears of which
         self.known_names: Names | None = None  # for the filter, which tells of others
         self.rate = RateSeries()
@@ -158,6 +163,11 @@ class ViewModel:
         self._dirty.update(groups)
 
     # --- what is shown -------------------------------------------------------------------
+
+    @property
+    def names_replicas(self) -> bool:
+        """Whether there are several, so that each request is shown with its own."""
+        return self._replicas() > 1
 
     @property
     def view(self) -> Sequence[RequestRecord]:

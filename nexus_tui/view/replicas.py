@@ -68,11 +68,14 @@ def replica_note(one: Replica, now: float) -> str:
 
 
 def replicas_cell(fleet: Roll) -> tuple[str, str]:
-    """`3 replicas`, or `2/3 replicas` where one is dead or not seen; and its style."""
+    """`3 replicas`, or `2/3 replicas` where one is dead or not seen; and its style.
+
+    Empty where there is but one, as where workers share a port.
+    """
     well = sum(not one.is_dead and one.problem is None for one in fleet.replicas)
     total = len(fleet.replicas)
     if well == total:
-        return f"{total} {'replica' if total == 1 else 'replicas'}", "text"
+        return "" if total == 1 else f"{total} replicas", "text"
     return f"{well}/{total} replicas", "warn"
 
 

@@ -78,8 +78,9 @@ def _spend_items(frame: Frame, *, is_short: bool) -> list[Line]:
 
 
 def _fleet_items(frame: Frame) -> list[Line]:
-    """How many replicas are shown; nothing where there is no fleet."""
-    return [] if frame.fleet is None else [(replicas_cell(frame.fleet),)]
+    """How many replicas are shown; nothing where there is one, and all is well with it."""
+    cell = None if frame.fleet is None else replicas_cell(frame.fleet)
+    return [] if cell is None or cell[0] == "" else [(cell,)]
 
 
 class StatusBar(LineWidget):

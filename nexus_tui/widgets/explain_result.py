@@ -106,7 +106,7 @@ def _stages(model: ModelStages, explanation: Explanation, width: int) -> Iterato
     if model.policies:
         yield from _wrapped("policy", ", ".join(map(escaped, model.policies)), width, "privacy")
     for stage in model.stages:
-        name, flow = stage.stage.value, f"{stage.before} → {stage.after}"
+        name, flow = stage.stage.word, f"{stage.before} → {stage.after}"
         if not stage.dropped:
             if stage.before and stage.stage not in _UNASKED:
                 yield Row((_label(name, flow),))

@@ -39,9 +39,11 @@ class RequestList(SortableList):
         self.following = True
         self._view = view
         self._title = title
-        self._columns = RequestColumns(own_columns, is_fleet=view.is_fleet)
+        self._columns = RequestColumns(own_columns)
+        self._of_several = RequestColumns(own_columns, is_fleet=True)
+        self._names_replicas = view.names_replicas
         self._seq = -1  # of the row under the cursor
-        self._drawn: dict[tuple[int, int, int, bool], Line] = {}
+        self._drawn: dict[tuple[int, int, int, bool, bool], Line] = {}
         self.filtered = Filtered(
             kind="requests",
             example="words  status:5xx  key:laptop  slow:>2s  last:10m  cut or left  !zone:open",
@@ -83,7 +85,7 @@ class RequestList(SortableList):
         return self._view.sort_by_time()
 
     def columns(self, width: int) -> Layout:
-        return self._columns.layout(width)
+        return (self._of_several if self._names_replicas else self._columns).layout(width)
 
     # --- rows ----------------------------------------------------------------------------
 
@@ -96,6 +98,7 @@ class RequestList(SortableList):
         self.following = self.cursor == 0
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
+        self._names_replicas = self._view.names_replicas
         self.locate()
         return super().lines(width, height)
 
@@ -141,7 +144,7 @@ class RequestList(SortableList):
     def row(self, index: int, width: int) -> Line:
         row = self._view.view[-1 - index]
         is_marked = row in self._view.marked
-        key = (row.seq, row.version, width, is_marked)
+        key = (row.seq, row.version, width, is_marked, self._names_replicas)
         line = self._drawn.get(key)
         if line is None:
             if len(self._drawn) > 1000:

@@ -45,6 +45,7 @@ def test_the_url_comes_from_the_variable_and_is_in_no_text(tmp_path: Path, url: 
         ({"THE_DATABASE": "postgresql:s3cret"}, "THE_DATABASE: is no URL of PostgreSQL;"),
         ({"THE_DATABASE": "postgresql://[s3cret"}, "THE_DATABASE: is no URL of PostgreSQL;"),
         ({"THE_DATABASE": "postgresql://u:s3cret @h/d"}, "THE_DATABASE: is no URL of PostgreSQL;"),
+        ({"THE_DATABASE": "postgresql://u:a@s3cret@h/d"}, "THE_DATABASE: has an @ in its password"),
     ],
 )
 def test_a_wrong_variable_is_named_and_not_repeated(

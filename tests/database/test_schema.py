@@ -38,8 +38,8 @@ def test_the_tables_have_the_columns_of_the_file(database: Place) -> None:
 
     requests = database.ask(f"{_COLUMNS} table_name = 'requests'")
     actions = database.ask(f"{_COLUMNS} table_name = 'operator_actions'")
-    assert set(requests) == {*COLUMNS, "replica"}
-    assert set(actions) == {*ACTION_COLUMNS, "replica", "action_id"}
+    assert set(requests) == {*COLUMNS, "replica", "ledger"}
+    assert set(actions) == {*ACTION_COLUMNS, "replica", "ledger", "action_id"}
     assert schema.VERSION >= SCHEMA_VERSION
 
 

@@ -13,6 +13,7 @@ import pytest
 from nexus_core.keys import changes
 from nexus_core.keys import shared as shared_module
 from nexus_core.keys.database import DatabaseKeys
+from nexus_core.keys.held import HeldKey
 from nexus_core.keys.shared import TRUSTED_SECONDS, SharedKeys
 from nexus_core.state.base import BeatPart, Member
 from nexus_core.types import JsonObject
@@ -165,6 +166,38 @@ async def test_known_keys_hold_while_postgresql_is_down_for_all() -> None:
             await keys.refresh()
 
             assert opens(keys, secret)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_worker_that_starts_without_postgresql_goes_by_what_another_one_knows() -> None:
+    with own_server() as server:
+        database, link = server.new_database(), FakeLink()
+        secret = await change(database, lambda store: changes.create(store, "laptop", {}, AT, ()))
+        async with running(database, link) as keys, running(database) as reading:
+            server.stop()
+            await keys.refresh()
+            known = keys.known()
+            assert known is not None
+            assert known == (keys.version, tuple(one.stored for one in known_of(keys)))
+            async with running(database) as other:
+                assert other.known() is None
+                other.adopt(known)
+                assert opens(other, secret)
+                assert other.version == keys.version
+                assert other.parts()[1].problem is not None  # it goes on looking
+                await other.refresh()
+                assert opens(other, secret)
+            reading.adopt((known[0], ()))
+            assert opens(reading, secret)  # what it read itself is as good
+
+            link.alone_since = AT
+            await keys.refresh()
+            assert keys.known() is None  # it has its own doubts
+
+
+def known_of(keys: SharedKeys) -> tuple[HeldKey, ...]:
+    assert keys.table is not None
+    return keys.table.keys
 
 
 @pytest.mark.usefixtures("quick")

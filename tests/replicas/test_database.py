@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from tests.fleet.cut import cut_before
 from tests.fleet.replica import Replica, backend, replicas
 from tests.fleet.server import StoreServer, store_server
 from tests.fleet.upstream import Upstream, upstream
+from tests.replicas.test_shared_money import BODY, CONFIG, COST_USD, spend_the_rest
 from tests.waiting import until
 
 ADMIN = {"Authorization": "Bearer root"}
@@ -106,6 +108,43 @@ async def test_costs_of_both_replicas_are_told_by_each(
 
     by_replica = "SELECT replica, count(*) FROM nexus.requests GROUP BY 1 ORDER BY 1"
     assert database.ask(by_replica) == [("box-1", 2), ("box-2", 3)]
+
+
+async def test_what_the_store_lost_of_dead_replicas_is_known_by_the_database(
+    tmp_path: Path, store: StoreServer, local: Upstream, database: Place
+) -> None:
+    config = CONFIG.format(url=local.url, limit=0.05) + STORAGE
+    more = {"THE_DATABASE": database.url, "CLOUD_KEY": "k"}
+    with replicas(tmp_path, config, {"box-1": store.url}, **more) as (one,):
+        await one.ready()
+        for _ in range(3):
+            assert await _buys(one)
+        await until(lambda: database.ask(_COUNT) == [(3, 3)], 10)
+        one.kill()
+        store.flush()
+
+        with replicas(tmp_path, config, {"box-2": store.url}, **more) as (two,):
+            await two.ready()
+            await until(lambda: _spent(two, 3), 10)
+            await until(lambda: _buys(two))  # nothing is granted for a second
+
+            # It returns, with a ledger that is in the database as well: nothing counts twice.
+            store.flush()
+            await one.start()
+            served = len(local.arrived)
+            for replica in (one, two):
+                await until(partial(_spent, replica, served), 10)
+            await spend_the_rest([one, two])
+            assert len(local.arrived) in (5, 6)  # one may pass the limit
+
+
+async def _buys(replica: Replica) -> bool:
+    return (await replica.post("/v1/chat/completions", BODY)).status_code == 200
+
+
+async def _spent(replica: Replica, requests: int) -> bool:
+    told = (await replica.get("/v1/stats"))["budget"]["spent_usd"]
+    return told is not None and round(float(told), 6) == round(COST_USD * requests, 6)
 
 
 @pytest.mark.parametrize(

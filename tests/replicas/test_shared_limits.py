@@ -59,6 +59,30 @@ async def test_ten_a_minute_are_ten_for_all_with_a_true_wait(
                 assert all(1 <= int(one.headers["retry-after"]) <= 6 for one in refused)
 
 
+@pytest.mark.parametrize("limits", ["requests_per_minute = 60", "max_concurrent = 8"])
+async def test_who_is_refused_for_want_of_the_store_is_told_so(
+    tmp_path: Path, store: StoreServer, limits: str
+) -> None:
+    async with upstream() as serving:
+        slots = config(serving, limits).replace("[limits]", "max_concurrent = 4\n[limits]")
+        with replicas(tmp_path, slots, {"box-1": store.url}, **KEYS) as (one,):
+            await one.ready()
+
+            async def is_heard() -> bool:
+                return not (await one.get("/health"))["alone"]
+
+            await until(is_heard)
+            store.freeze()
+            async with one.client() as client:
+                refused = await ask(client)
+
+                assert refused.status_code == 429
+                told = refused.json()["error"]["message"]
+                assert "replicas" in told
+                assert "their store" in told
+            store.thaw()
+
+
 async def test_requests_under_way_are_counted_over_all_and_come_back_to_none(
     tmp_path: Path, store: StoreServer
 ) -> None:

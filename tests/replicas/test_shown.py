@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.listen.test_server import talk
 from tests.fleet.replica import Replica, backend, replicas
 from tests.fleet.server import StoreServer, store_server
 from tests.fleet.upstream import Upstream, upstream
@@ -48,6 +49,9 @@ async def test_every_answer_names_its_replica_and_the_fleet_is_listed(
         answers.append(await one.ask("unknown"))
         assert {answer.headers.get("x-nexus-replica") for answer in answers} == {"box-1"}
         assert (await two.ask()).headers["x-nexus-replica"] == "box-2"
+        for raw in (b"no HTTP\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"x" * 80_000 + b"\r\n\r\n"):
+            answer = await talk(int(one.url.rpartition(":")[2]), raw)
+            assert b"\r\nx-nexus-replica: box-1\r\n" in answer, answer
 
         metrics = answers[2].text
         assert "\nnexus_fleet_alone 0.0\n" in metrics

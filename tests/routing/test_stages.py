@@ -73,3 +73,8 @@ def test_a_stage_that_is_not_asked_would_have_dropped_nobody(
     context = data.draw(contexts(fleet, context_of().strategy))
 
     assert select(need, context) == asked_of_every_stage(need, context)
+
+
+def test_a_stage_s_word_has_room_in_a_column_of_ten() -> None:
+    assert max(len(stage.word) for stage in Stage) <= 10
+    assert len({stage.word for stage in Stage}) == len(Stage)

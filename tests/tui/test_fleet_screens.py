@@ -62,6 +62,24 @@ async def test_the_replica_is_filtered_for_and_named_in_a_request_s_detail() -> 
     assert "replica    box-2" in shown
 
 
+async def test_where_there_is_one_replica_only_none_is_named_until_another_joins() -> None:
+    three = make_three(("box-1",))
+    app = app_of(three)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await press(pilot, "2")
+        text = await still(pilot)
+        assert "replica" not in text
+        assert "box-1" not in text
+
+        joined = make_three(("box-1", "box-2")).fleet.parts["box-2"]
+        three.fleet.parts["box-2"] = joined
+        await press(pilot, "1", "2", "j", "k")
+        text = await still(pilot)
+    assert "2 replicas" in text
+    assert " replica " in text
+    assert "box-1" in text
+
+
 async def test_requests_are_sorted_by_replica() -> None:
     app = app_of(make_three())
     async with app.run_test(size=(160, 40)) as pilot:

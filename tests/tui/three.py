@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nexus_core import __version__
@@ -76,10 +77,10 @@ class Three:
     stages: dict[str, Stage]
 
 
-def make_three() -> Three:
+def make_three(names: Sequence[str] = NAMES) -> Three:
     """The fixed minute at the first one, its last seconds at the others as well."""
-    stages = {name: make_stage(has_costs=True, plays=name == "box-1") for name in NAMES}
-    for name, letter in _OTHERS.items():
+    stages = {name: make_stage(has_costs=True, plays=name == "box-1") for name in names}
+    for name, letter in ((name, _OTHERS[name]) for name in names if name in _OTHERS):
         gateway = stages[name].gateway
         gateway.registry.set_enabled("lmstudio", False)
         for number, story in enumerate(STORIES[-24:]):

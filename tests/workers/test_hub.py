@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
+from nexus_core.workers.keys import sum_key
 from tests.contract.bodies import ANSWER, chat
 from tests.contract.nexus_process import NexusProcess
 from tests.contract.scripted_upstream import ScriptedUpstream, answers
@@ -265,6 +266,35 @@ async def test_a_worker_that_is_killed_under_load_is_replaced_and_no_number_fall
     assert final["windows"]["1h"]["requests"] == final["requests"]
 
 
+async def samples(http: httpx.AsyncClient) -> list[tuple[str, tuple[tuple[str, str], ...], float]]:
+    """Of counters and histograms."""
+    text = (await http.get("/metrics")).raise_for_status().text
+    return [
+        (one.name, tuple(sorted(one.labels.items())), one.value)
+        for family in text_string_to_metric_families(text)
+        if family.type in ("counter", "histogram")
+        for one in family.samples
+    ]
+
+
+async def test_metrics_have_each_series_once_and_none_falls_when_a_worker_ends(
+    nexus: NexusProcess, http: httpx.AsyncClient
+) -> None:
+    await ask_both(nexus)
+    before = {(name, labels): value for name, labels, value in await samples(http)}
+
+    for number, pid in workers(nexus.pid).items():
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda one=number, old=pid: workers(nexus.pid).get(one, old) != old)  # type: ignore[misc]
+        await until(lambda: metric_of(http, "nexus_workers", 2))
+        after = await samples(http)
+        series = [(name, labels) for name, labels, _ in after]
+        assert len(series) == len(set(series))
+        now = {(name, labels): value for name, labels, value in after}
+        assert [(one, told, now.get(one)) for one, told in before.items() if now[one] < told] == []
+        before = now
+
+
 async def metric_of(http: httpx.AsyncClient, name: str, value: float) -> bool:
     try:
         return await metric(http, name) == value
@@ -295,3 +325,17 @@ async def is_used(http: httpx.AsyncClient, name: str, times: int) -> bool:
     keys = (await http.get("/nexus/keys")).json()["keys"]
     used: dict[str, int] = {key["name"]: key["used"]["requests_this_minute"] for key in keys}
     return used[name] == times
+
+
+async def test_of_a_limit_each_worker_knows_what_all_have_used() -> None:
+    used = {"requests_this_minute": 2, "rpm_used": 5, "tpm_used": None, "under_way": 1}
+    other = {**used, "rpm_used": 4, "last_used": None}
+
+    found = sum_key([{"name": "laptop", "used": used}, {"name": "laptop", "used": other}])
+
+    assert found["used"] == {
+        "requests_this_minute": 4,
+        "rpm_used": 5,
+        "tpm_used": None,
+        "under_way": 2,
+    }

@@ -294,7 +294,7 @@ class Acceptor:
             self._begin(connection, self._want, has_room=has_room)
         else:
             self._want.refused += 1
-            turn_away(connection)
+            turn_away(connection, self._state.common_lines())
 
     def _begin(self, connection: socket.socket, trouble: Trouble, *, has_room: bool) -> None:
         if has_room:

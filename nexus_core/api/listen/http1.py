@@ -74,7 +74,8 @@ class Http1Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what can't be parsed, in the envelope of every other error, and hang up."""
         body = DEFAULT.error(InvalidRequestError(msg))
-        head = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+        head = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
+        head += b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
         self.transport.write(
             b"HTTP/1.1 400 Bad Request\r\n" + head + b"connection: close\r\n\r\n" + body
         )

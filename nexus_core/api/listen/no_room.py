@@ -23,9 +23,9 @@ _NO_ROOM = OutOfDescriptorsError(
 )
 _NO_ROOM_BODY = DEFAULT.error(_NO_ROOM)
 _CLOSE = (b"connection", b"close")
-_NO_ROOM_BYTES = b"".join(
+_NO_ROOM_STATUS = b"HTTP/1.1 503 Service Unavailable\r\n"
+_NO_ROOM_REST = b"".join(
     (
-        b"HTTP/1.1 503 Service Unavailable\r\n",
         *(name + b": " + value + b"\r\n" for name, value in (*error_headers(_NO_ROOM), _CLOSE)),
         b"content-length: %d\r\n\r\n" % len(_NO_ROOM_BODY),
         _NO_ROOM_BODY,
@@ -62,11 +62,15 @@ def _closing(send: Send) -> Send:
     return closing
 
 
-def turn_away(connection: socket.socket) -> None:
-    """Send the 503 at once and close; received bytes are read first to avoid a reset."""
+def turn_away(connection: socket.socket, common_lines: bytes) -> None:
+    """Send the 503 at once and close; received bytes are read first to avoid a reset.
+
+    Args:
+        common_lines: the headers that every answer has.
+    """
     with suppress(OSError):
         connection.recv(64 * 1024)
     with suppress(OSError):
-        connection.send(_NO_ROOM_BYTES)
+        connection.send(_NO_ROOM_STATUS + common_lines + _NO_ROOM_REST)
         connection.shutdown(socket.SHUT_WR)
     connection.close()

@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 MAX_HEAD_BYTES = 64 * 1024
 _LAST_WORDS_SECONDS = 2  # for the error events of streams that outlive the grace time
 
-_HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+_HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+_WHY_TOO_LARGE = (
     b"content-type: text/plain\r\ncontent-length: 44\r\nconnection: close\r\n\r\n"
     b"the request's head or trailer is over 64 KiB"
 )
@@ -282,7 +282,7 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol, InferenceProtocol):
             cycle.disconnected = True  # nobody is to wait for the rest
             cycle.message_event.set()
         # Closing at once would reset the connection, and the reset may overtake the answer.
-        self.transport.write(_HEAD_TOO_LARGE)
+        self.transport.write(_HEAD_TOO_LARGE + self.server_state.common_lines() + _WHY_TOO_LARGE)
         self.transport.write_eof()
         self._stop_timer()
         self._receipt = self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from nexus_core.config.changes import AddBackend
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.gateway import Gateway
+from nexus_core.keys.live import KnownKeys
 from nexus_core.types import PrivacyZone
 
 PATH = "/handover"
@@ -26,6 +27,7 @@ class Handover:
     enabled: dict[str, bool]  # by the name of the backend
     ranks: dict[str, tuple[int | None, int]]  # tier and priority
     is_capturing: bool
+    keys: KnownKeys | None = field(default=None, repr=False)  # that were created
 
 
 def handover_of(gateway: Gateway) -> Handover:
@@ -39,6 +41,7 @@ def handover_of(gateway: Gateway) -> Handover:
         enabled={backend.name: backend.enabled for backend in backends},
         ranks={backend.name: (backend.tier, backend.priority) for backend in backends},
         is_capturing=gateway.captures.is_on,
+        keys=gateway.keys.known(),
     )
 
 
@@ -55,6 +58,8 @@ def take_over(gateway: Gateway, handover: Handover) -> None:
             tier, priority = handover.ranks[name]
             registry.set_rank(name, tier=tier, priority=priority)
     gateway.captures.switch(handover.is_capturing)
+    if handover.keys is not None:
+        gateway.keys.adopt(handover.keys)
 
 
 def written(handover: Handover) -> bytes:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
+from nexus_core.background import in_background
 from nexus_core.config.sections.fleet import FleetConfig
+from nexus_core.database.connection import DatabaseError
 from nexus_core.keys.live import LiveKeys
 from nexus_core.keys.meter import KeyMeter
 from nexus_core.keys.shared_limits import SharedLimits
@@ -21,6 +26,13 @@ from nexus_core.state.leases.rates import Rates
 from nexus_core.state.leases.recovery import Identity
 from nexus_core.state.valkey.link import ValkeyLink
 from nexus_core.worker import WorkerPlace
+
+if TYPE_CHECKING:
+    from nexus_core.money.shared.shared_ledger import SharedLedger
+
+log = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 2.0  # between two tries to read PostgreSQL
 
 
 class Leasing:
@@ -44,6 +56,8 @@ class Leasing:
         self._link = link
         self._cost_tracker = cost_tracker
         self._place = place
+        self._has_lost = asyncio.Event()  # the store, its data
+        self.money.on_loss = self._has_lost.set
         cost_tracker.share(self.money)
         for part in (self.counts, self.rates, self.money):
             link.add(part)
@@ -75,7 +89,29 @@ class Leasing:
         else:
             place = self._place
             identity = Identity(ledger, place.number, f"{place.supervisor}-{place.folder.name}")
+        if (told := tracker.spent_by_ledger) is not None:
+            self.money.raise_to(told, str(tracker.budget.month))
         self.money.join(identity, spent, tracker.recalled, tracker.recover)
+        if tracker.shared is not None:
+            await self._write_back(tracker.shared, is_known=told is not None)
+
+    async def _write_back(self, shared: SharedLedger, *, is_known: bool) -> None:
+        """Tell the store what PostgreSQL has of the month, whenever it lost its data."""
+        while True:
+            if is_known:
+                await self._has_lost.wait()
+            self._has_lost.clear()
+            month = self._cost_tracker.budget.month
+            try:
+                spent = await in_background(partial(shared.spent_by_ledger, month))
+            except DatabaseError as error:
+                if is_known:
+                    log.warning("budget: what the store lost is not written back yet: %s", error)
+                is_known = False
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                is_known = True
+                self.money.raise_to(spent, str(month))
 
 
 def _later(seconds: float, call: Callable[[], None]) -> object:

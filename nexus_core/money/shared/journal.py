@@ -7,6 +7,7 @@ follows in batches. The supervisor takes over what is missing there.
 from __future__ import annotations
 
 import mmap
+import os
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -63,9 +64,9 @@ def make_journal() -> int:
 
 def journal_rows(descriptor: int) -> list[LedgerRow]:
     """The rows of a journal, oldest first."""
-    with closing(mmap.mmap(descriptor, _BYTES, access=mmap.ACCESS_READ)) as memory:
-        (end,) = _END.unpack_from(memory)
-        return list(_rows(memory[: min(end, _BYTES)]))
+    # Read, not mapped: that takes no other descriptor, of which there may be none.
+    (end,) = _END.unpack(os.pread(descriptor, _END.size, 0))
+    return list(_rows(os.pread(descriptor, min(end, _BYTES), 0)))
 
 
 def _rows(data: bytes) -> Iterator[LedgerRow]:

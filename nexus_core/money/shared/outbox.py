@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from nexus_core.money.ledger_schema import ACTION_COLUMNS, COLUMNS, SCHEMA_VERSION, schema_version
+from nexus_core.money.shared.ledger_id import ledger_id
 
 Row = tuple[object, ...]
 
@@ -81,6 +82,10 @@ class Outbox:
             rows += count
             oldest += [] if first is None else [first]
         return Waiting(rows, min(oldest, default=None))
+
+    def ledger(self) -> str:
+        """The id of the ledger."""
+        return ledger_id(self._open())
 
     def take(self, table: Table, limit: int) -> list[Row]:
         """The rows that wait longest, so many at most."""

@@ -1,10 +1,9 @@
-"""What a ledger lacks after a crash, as rows of it; and the name that a ledger counts under."""
+"""What a ledger lacks after a crash, as rows of it."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-import sqlite3
 from collections.abc import Iterable
 
 from nexus_core.money.budget import Budget
@@ -17,18 +16,6 @@ from nexus_core.types import NANO, Cost, CountMethod
 log = logging.getLogger(__name__)
 
 _SOURCE = "fleet"  # of the amount, where others have that of a price
-# Beside the versions of the schema: an older Nexus passes over it.
-_TABLE = "CREATE TABLE IF NOT EXISTS replica (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT)"
-
-
-def ledger_id(connection: sqlite3.Connection) -> str:
-    """The id of a ledger, which it is given the first time; in autocommit mode."""
-    connection.execute(_TABLE)
-    connection.execute(
-        "INSERT OR IGNORE INTO replica (only, id) VALUES (1, ?)", (secrets.token_hex(6),)
-    )
-    found: str = connection.execute("SELECT id FROM replica").fetchone()[0]
-    return found
 
 
 def keep(missing: Iterable[Recovered], ledger: Ledger, budget: Budget, at: float) -> None:

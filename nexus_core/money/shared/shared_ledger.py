@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from nexus_core.config.schema import StorageConfig
 from nexus_core.database.connection import Database, DatabaseError
@@ -15,7 +15,6 @@ from nexus_core.money.ledger_queries import (
     NoLedgerError,
     completion_averages,
     read_ledger,
-    spent_by_client,
 )
 from nexus_core.money.ledger_reader import POSTGRES, LedgerReader
 from nexus_core.money.months import Month
@@ -28,11 +27,16 @@ _AVERAGED_SECONDS = 7 * 86_400.0  # answers of a fleet are many: only the newest
 _ASKED_ROWS = 5_000  # at a time, whether they are there
 
 
+# Nano-dollars by the id of a ledger, which is a node's, and by client key name.
+SpentByLedger: TypeAlias = dict[str, dict[str | None, int]]
+
+
 class SharedPast(NamedTuple):
     """What the ledger of the fleet says at a start."""
 
     spent: dict[str | None, int]  # nano-dollars of the month, by client key name
     averages: dict[str, float]  # completion tokens by model
+    by_ledger: SpentByLedger  # of the month, without what waits here
 
 
 class SharedLedger:
@@ -80,13 +84,16 @@ class SharedLedger:
         with self._reads.transaction() as connection:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             ledger = LedgerReader(connection, POSTGRES)
-            spent = spent_by_client(ledger, month)
+            by_ledger = _spent_by_ledger(connection, month)
             there = _those_there(connection, [row[0] for row in waiting])
             averages = completion_averages(ledger, self._now() - _AVERAGED_SECONDS)
+        spent: dict[str | None, int] = {}
+        for client, cost in (one for found in by_ledger.values() for one in found.items()):
+            spent[client] = spent.get(client, 0) + cost
         for request_id, client, cost in waiting:
             if request_id not in there:
                 spent[client] = spent.get(client, 0) + cost
-        return SharedPast(spent, averages)
+        return SharedPast(spent, averages, by_ledger)
 
     def _waiting(self, month: Month) -> list[tuple[str, str | None, int]]:
         """Id, client key and nano-dollars of the month's requests that wait here."""
@@ -98,22 +105,14 @@ class SharedLedger:
             ).fetchall()
         return []
 
-    def spent_by_replica(self, month: Month) -> dict[str, dict[str | None, int]]:
-        """Spending of a month in nano-dollars, by replica and by client key name.
+    def spent_by_ledger(self, month: Month) -> SpentByLedger:
+        """What each ledger's rows cost in a month.
 
         Raises:
             DatabaseError: it can't be read.
         """
-        spent: dict[str, dict[str | None, int]] = {}
         with self._reads.transaction() as connection:
-            rows = connection.execute(
-                "SELECT replica, client, sum(cost_nano_usd) FROM nexus.requests "
-                "WHERE at >= %s AND at < %s AND cost_nano_usd IS NOT NULL GROUP BY 1, 2",
-                (month.start, month.end),
-            )
-            for replica, client, cost in rows:
-                spent.setdefault(replica, {})[client] = cost
-        return spent
+            return _spent_by_ledger(connection, month)
 
     def close(self) -> None:
         """Ship what waits, for a few seconds at most."""
@@ -130,6 +129,18 @@ def read_database(database: Database, seconds: float = 10.0) -> Generator[Ledger
     """
     with database.transaction(seconds) as connection:
         yield LedgerReader(connection, POSTGRES)
+
+
+def _spent_by_ledger(connection: Connection, month: Month) -> SpentByLedger:
+    rows: Iterable[tuple[str, str | None, int]] = connection.execute(
+        "SELECT ledger, client, sum(cost_nano_usd)::bigint FROM nexus.requests "
+        "WHERE at >= %s AND at < %s AND cost_nano_usd IS NOT NULL GROUP BY 1, 2",
+        (month.start, month.end),
+    )
+    spent: SpentByLedger = {}
+    for ledger, client, cost in rows:
+        spent.setdefault(ledger, {})[client] = cost
+    return spent
 
 
 def _those_there(connection: Connection, ids: list[str]) -> set[str]:

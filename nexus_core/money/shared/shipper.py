@@ -49,6 +49,7 @@ class Shipper:
         self._outbox = Outbox(path)
         self._database = Database(storage)
         self._replica = replica
+        self._ledger = ""  # the id of the file, once it is known which database it is
         self._retention_days = storage.retention_days
         self._now = now
         self._swept_at = float("-inf")
@@ -165,6 +166,7 @@ class Shipper:
         """Ask which database it is: one that is new to the file gets all of its rows."""
         with self._database.transaction() as connection:
             found = database_id(connection)
+        self._ledger = self._outbox.ledger()
         if count := self._outbox.adopt(found):
             log.info("ledger: %d rows of before are shipped to %s", count, self._database.name)
         self._is_known = True
@@ -199,7 +201,7 @@ class Shipper:
             self._outbox.shipped(table, rows)
 
     def _send(self, table: Table, rows: Sequence[Row]) -> None:
-        names = ", ".join(("replica", *table.columns))
+        names = ", ".join(("replica", "ledger", *table.columns))
         there, here = f"nexus.{table.name}", f"nexus_shipping_{table.name}_{VERSION}"
         with self._database.transaction(SEND_SECONDS) as connection:
             # Its name has the version: behind a pooler it may be one of an older Nexus.
@@ -209,7 +211,7 @@ class Shipper:
             )
             with connection.cursor().copy(f"COPY {here} ({names}) FROM STDIN".encode()) as copy:
                 for row in rows:
-                    copy.write_row((self._replica, *map(_storable, row)))
+                    copy.write_row((self._replica, self._ledger, *map(_storable, row)))
             connection.execute(
                 f"INSERT INTO {there} ({names}) SELECT {names} FROM {here} "  # noqa: S608 - our own names
                 f"ON CONFLICT ({table.id}) DO NOTHING".encode()

@@ -24,7 +24,7 @@ class MoneyLease:
     __slots__ = (
         *("_base", "_before", "_claimed", "_others", "_rate", "_spent_at_first", "_used_at"),
         *("books", "ceiling", "elsewhere", "is_refused", "name", "pending", "pledged", "reported"),
-        *("room", "seen_granted", "seen_spent", "step"),
+        *("room", "seen_floor", "seen_granted", "seen_spent", "step"),
     )
 
     def __init__(self, name: str, books: Books) -> None:
@@ -42,6 +42,7 @@ class MoneyLease:
         self.reported = 0  # of this owner's spending, what the store knows
         self.seen_spent: Mapping[str, Any] = {}  # by owner, as last heard
         self.seen_granted: Mapping[str, Any] = {}
+        self.seen_floor: Mapping[str, Any] = {}  # by ledger
         self._base = 0  # spent under this owner's name before the books count
         self._spent_at_first = 0  # what the books said then
         self._others = 0

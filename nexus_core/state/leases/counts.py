@@ -69,6 +69,7 @@ class Counts:
             1  # live processes; of late, since after a loss of data they come one by one
         )
         self._members_at = 0.0
+        self._is_unanswered = False  # the newest take
         self.term = term
         self.items: dict[str, Count] = {}
 
@@ -103,6 +104,11 @@ class Counts:
             return min(share, count.held_when_cut)  # until then the others count on no more
         return share
 
+    @property
+    def is_unheard(self) -> bool:
+        """The store does not answer: what is refused here may be free."""
+        return self._is_unanswered or not self.term.is_fresh
+
     def may_try(self, count: Count) -> int:
         """How many may be used, if need be after asking."""
         if self.term.is_alone:
@@ -129,6 +135,7 @@ class Counts:
                 self.name, {"seq": self._seq, "items": {count.name: asked}}
             )
         except StoreUnavailableError:
+            self._is_unanswered = True
             # At a start without the store it is one.
             most = self.usable(count) if self.term.is_alone else 1 - self.term.was_heard
             has_share = need <= most
@@ -136,6 +143,7 @@ class Counts:
             return has_share
         finally:
             count.pending.remove(like)
+        self._is_unanswered = False
         told = tables(answer.get("items")).get(count.name, {})
         self._reported.add(count.name)
         count.held = max(count.held, int(told.get("held", 0)))
@@ -162,7 +170,7 @@ class Counts:
 
     def wait(self, count: Count, more: int) -> None:
         """So many more requests wait for one here."""
-        count.waiting += more
+        count.waiting = max(0, count.waiting + more)  # it may have been another limit before
         count.changed()
         if more > 0:
             self._link.hurry()
@@ -192,6 +200,7 @@ class Counts:
     def accept(self, answer: JsonObject, sent: float) -> None:
         """Go by what is granted now."""
         self.term.renew(sent)
+        self._is_unanswered = False
         if self._link.live >= self._members or sent - self._members_at > _REMEMBERED_SECONDS:
             self._members, self._members_at = self._link.live, sent
         told = tables(answer.get("items"))

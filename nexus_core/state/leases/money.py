@@ -8,6 +8,7 @@ https://doi.org/10.1145/7239.7265; spending is a grow-only counter per owner.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Literal
@@ -59,11 +60,17 @@ class MoneyLeases:
         self._spent_at_first: Mapping[str, int] = {}  # and what the books said then
         self._ledger: Mapping[str, int] = {}  # what the ledger said
         self._recovered: Callable[[tuple[Recovered, ...]], None] = lambda _: None
+        self._floors: JsonObject = {}  # by account and ledger
+        self._floors_told = 0  # how often there were other ones
+        self._has_told_floors = True
+        self._is_restoring = False
         self._accounts: dict[str, MoneyLease] = {}
+        self.on_loss: Callable[[], None] = lambda: None  # the store has lost its data
         self.before_report: Callable[[], None] = lambda: None  # a month may have begun
         self.term = term
         self.when_alone = when_alone
         self.month = ""
+        self._told_month = ""  # of the last report
         self.is_enforced = True  # else limits only warn
 
     def account(self, client: str | None, books: Books) -> MoneyLease:
@@ -88,10 +95,10 @@ class MoneyLeases:
         is_first, self.month = not self.month, month
         if is_first:
             return
-        self._spent_at_first = self._bases = self._ledger = {}
+        self._spent_at_first = self._bases = self._ledger = self._floors = {}
         for lease in self._accounts.values():
             lease.ceiling, lease.room, lease.is_refused, lease.reported = 0, None, False, 0
-            lease.seen_spent, lease.seen_granted = {}, {}
+            lease.seen_spent, lease.seen_granted, lease.seen_floor = {}, {}, {}
             lease.begin(0, 0)
             lease.count_others(0)
 
@@ -115,6 +122,22 @@ class MoneyLeases:
             self._count_on(lease)
         self._identity, self._owner = identity, identity.owner
         self._recovered = recovered
+        self._link.hurry()
+
+    def raise_to(self, spent: Mapping[str, Mapping[str | None, int]], month: str) -> None:
+        """A database says what ledgers have spent in a month, by client: rather that than less.
+
+        It is what the store can't know again once it lost its data, and whoever spent is dead.
+        """
+        if month != self.month:
+            return
+        floors: dict[str, dict[str, str]] = {}
+        for ledger, by_client in spent.items():
+            for name, nano in in_accounts(by_client).items():
+                floors.setdefault(name, {})[ledger] = str(nano)
+        self._floors = {**floors}
+        self._floors_told += 1
+        self._has_told_floors = False
         self._link.hurry()
 
     # --- what requests ask ---------------------------------------------------------------
@@ -221,7 +244,13 @@ class MoneyLeases:
         if identity is None:
             return {}
         self._seq += 1
+        self._told_month = self.month
         said: JsonObject = {"month": self.month, "owner": self._owner, "seq": self._seq}
+        if self._link.restores and not self._is_restoring:
+            self.on_loss()
+        self._is_restoring = self._link.restores
+        if self._floors and (self._is_restoring or not self._has_told_floors):
+            said |= {"floors": self._floors, "floors_told": self._floors_told}
         if not self._is_joined:
             said |= {
                 "join": True,
@@ -261,12 +290,17 @@ class MoneyLeases:
         return {
             "spent": {**lease.seen_spent, self._owner: str(lease.spent)},
             "granted": {**lease.seen_granted, self._owner: str(lease.ceiling)},
+            "floor": {**lease.seen_floor},
         }
 
     def accept(self, answer: JsonObject, sent: float) -> None:
         """Go by what is granted and known now."""
         self.term.renew(sent)
         self._is_out = False
+        if answer.get("floors_told") == self._floors_told:
+            self._has_told_floors = True
+        if self._told_month != self.month:
+            return  # it speaks of the month that has ended meanwhile
         if "joined" in answer:
             if not self._is_joined:
                 self._begin(tables(answer["joined"]), is_first=bool(answer.get("first")))
@@ -284,15 +318,17 @@ class MoneyLeases:
 
     def _take_in(self, lease: MoneyLease, told: JsonObject, *, is_beat: bool) -> None:
         spent, granted = table(told.get("spent")), table(told.get("granted"))
+        floor = table(told.get("floor"))
         ceiling = int(told.get("ceiling", "0"))
         lease.reported = int(spent.get(self._owner, "0"))
         if self._link.restores:  # the store does not know again what others write back
             spent, granted = _larger(spent, lease.seen_spent), _larger(granted, lease.seen_granted)
-        lease.seen_spent, lease.seen_granted = spent, granted
+            floor = _larger(floor, lease.seen_floor)
+        lease.seen_spent, lease.seen_granted, lease.seen_floor = spent, granted, floor
         others = sum(int(nano) for owner, nano in spent.items() if owner != self._owner)
         lease.room = None if told.get("room") is None else int(told["room"])
         lease.ceiling = ceiling if is_beat else max(lease.ceiling, ceiling)
-        lease.count_others(others)
+        lease.count_others(others + _beyond(floor, spent))
         if is_beat:
             lease.is_refused = lease.room is not None and lease.room <= 0 and lease.left <= 0
 
@@ -303,7 +339,8 @@ class MoneyLeases:
 
     def _stand_alone(self) -> None:
         """Another process counts in this name, as where a disk was copied: take one's own."""
-        self._owner = self._link.process
+        ledger = "" if self._identity is None else self._identity.ledger
+        self._owner = f"{ledger}/{self._link.process}"  # the ledger's floor counts it
         self._bases = {}
         self._spent_at_first = {
             name: lease.books.spent - (lease.spent - lease.reported)
@@ -335,6 +372,15 @@ class MoneyLeases:
     def _count_on(self, lease: MoneyLease) -> None:
         name = lease.name
         lease.begin(self._bases.get(name, 0), self._spent_at_first.get(name, 0))
+
+
+def _beyond(floors: Mapping[str, Any], spent: Mapping[str, Any]) -> int:
+    """What ledgers spent above what is known of their owners, as money.lua has it."""
+    known = dict[str, int]()
+    for owner, nano in spent.items() if floors else ():
+        ledger = re.split("[./]", owner, maxsplit=1)[0]
+        known[ledger] = known.get(ledger, 0) + int(nano)
+    return sum(max(0, int(nano) - known.get(one, 0)) for one, nano in floors.items())
 
 
 def _larger(some: Mapping[str, Any], others: Mapping[str, Any]) -> JsonObject:

@@ -25,6 +25,7 @@ _UNKNOWN_REPLICAS = 4  # before the first beat, where the configuration expects 
 _MOST_TAKES = 64  # of one call
 _LEAST_SECONDS = 0.004  # between two beats, however many hurry
 _PAUSES = (0.0, 0.02, 0.05, 0.1, 0.25)  # before each new try to connect; then the last again
+_NO_ANSWER = "no answer within 250 ms"
 _EVICTION = "noeviction"
 
 
@@ -82,6 +83,7 @@ class ValkeyLink:
         self._last_word = clock()  # when the newest answered beat was sent
         self._is_cut_off = False  # and the parts were told so
         self._is_open = True  # a try to connect has not failed since the last answer
+        self._is_late = False  # a take had no answer in time, and there was none since
         self._first_beat = asyncio.Event()
 
     # --- what others ask -----------------------------------------------------------------
@@ -99,8 +101,11 @@ class ValkeyLink:
         """Ask a part's `take` at once.
 
         Raises:
-            StoreUnavailableError: no answer within 250 ms, at once while there is no connection.
+            StoreUnavailableError: no answer within 250 ms; at once while there is no connection,
+                or since another had none.
         """
+        if self._is_late:  # else a request that asks for one thing after another waits for each
+            raise StoreUnavailableError(_NO_ANSWER)
         if not self._is_open:
             raise StoreUnavailableError(self.problem or "there is no connection")
         asked = _Question(part, question, asyncio.get_running_loop().create_future())
@@ -110,7 +115,8 @@ class ValkeyLink:
             async with asyncio.timeout(TAKE_SECONDS):
                 return await asked.answer
         except TimeoutError:
-            raise StoreUnavailableError("no answer within 250 ms") from None
+            self._is_late = True
+            raise StoreUnavailableError(_NO_ANSWER) from None
 
     async def first_beat(self, seconds: float) -> bool:
         """Wait until the store was heard for the first time; False where it was not in time."""
@@ -235,7 +241,7 @@ class ValkeyLink:
         return msgspec.json.encode(said)
 
     def _hear(self, answer: JsonObject, sent: float, *, is_beat: bool) -> None:
-        self._is_open = True
+        self._is_open, self._is_late = True, False
         was_quarantined, self.is_quarantined = self.is_quarantined, bool(answer.get("quarantine"))
         if self.is_quarantined and not was_quarantined and self.beats:  # else it is new to both
             log.warning(

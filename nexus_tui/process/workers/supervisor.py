@@ -182,7 +182,14 @@ class Supervisor:
         """Run the worker of this number, and another one whenever it ends."""
         stop, pause = self._signals.stop, _FIRST_PAUSE_SECONDS
         while not stop.is_set():
-            running = await self._start(number, tasks)
+            try:
+                running = await self._start(number, tasks)
+            except OSError as error:  # descriptors, memory or processes are short
+                log.error("worker %d can't be started: %s", number, error)
+                if not self._goes_on(was_ready=False):
+                    return
+                pause = await self._wait(pause)
+                continue
             code = await running.process.wait()
             running.channel.close()
             del self.running[number]
@@ -201,9 +208,13 @@ class Supervisor:
                 "worker %d (pid %d) %s; starting another in %.1f s",
                 *(number, running.pid, _how_it_ended(code), pause),
             )
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            pause = await self._wait(pause)
+
+    async def _wait(self, pause: float) -> float:
+        """Wait so many seconds, or for the end of all; gives the next pause."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._signals.stop.wait(), pause)
+        return min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def _tell_departure(self, process: str | None) -> None:
         """Have the others get at once what a worker held that is gone."""
@@ -238,10 +249,12 @@ class Supervisor:
         return False
 
     async def _start(self, number: int, tasks: asyncio.TaskGroup) -> Running:
+        """Raises: OSError."""
         ours, theirs = socket.socketpair()
-        journal = make_journal()
+        journal = -1
         listener = self._terms.listener.fileno()
         try:
+            journal = make_journal()
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-c", _RUN, str(theirs.fileno()), _PACKAGE_FOLDER),
                 f"nexus worker {number}",  # for those who list processes
@@ -251,6 +264,11 @@ class Supervisor:
                 stderr=None if is_file(sys.stderr) else subprocess.PIPE,
                 start_new_session=True,  # ctrl+c in the terminal is for the supervisor
             )
+        except BaseException:
+            ours.close()
+            if journal >= 0:
+                os.close(journal)
+            raise
         finally:
             theirs.close()
         running = Running(number, process, ours, journal, time.monotonic())

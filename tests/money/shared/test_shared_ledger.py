@@ -17,6 +17,7 @@ from nexus_core.money.ledger_queries import By, completion_averages, costs, read
 from nexus_core.money.ledger_schema import LedgerRow
 from nexus_core.money.months import Day, Month
 from nexus_core.money.report import LiveBudget, read_cost_report
+from nexus_core.money.shared.ledger_id import ledger_id
 from nexus_core.money.shared.shared_ledger import SharedLedger
 from nexus_core.types import PrivacyZone
 from tests.database.server import Place
@@ -144,7 +145,8 @@ def test_a_lost_disk_is_made_up_for(tmp_path: Path, database: Place) -> None:
         assert ledger.past(MONTH).spent == {"laptop": 10}
 
 
-def test_spending_is_told_by_replica(tmp_path: Path, database: Place) -> None:
+def test_spending_is_told_by_ledger(tmp_path: Path, database: Place) -> None:
+    ids = []
     for name, cost in (("box-1", 10), ("box-2", 5)):
         path = tmp_path / f"{name}.db"
         rows = (
@@ -153,12 +155,13 @@ def test_spending_is_told_by_replica(tmp_path: Path, database: Place) -> None:
             row(request_id=f"{name}-before", at=MONTH.start - 1),
         )
         ship(write(path, *rows), database, name)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            ids.append(ledger_id(connection))
 
+    told = {ids[0]: {"laptop": 10, None: 1}, ids[1]: {"laptop": 5, None: 1}}
     with shared(tmp_path / "box-1.db", database, "box-1") as ledger:
-        assert ledger.spent_by_replica(MONTH) == {
-            "box-1": {"laptop": 10, None: 1},
-            "box-2": {"laptop": 5, None: 1},
-        }
+        assert ledger.spent_by_ledger(MONTH) == told
+        assert ledger.past(MONTH).by_ledger == told
 
 
 def test_nobody_waits_again_for_a_server_that_was_just_tried(

@@ -283,7 +283,7 @@ async def test_a_copied_disk_counts_under_a_name_of_its_own(store: StoreServer) 
         copy.join("same", nobody=COST)
         await joined(copy)
         of_b.spent += sum(row.nano_usd for row in copy.recovered)
-        await until(lambda: one.money._owner == one.link.process)
+        await until(lambda: one.money._owner == f"same/{one.link.process}")
 
         assert await one.spend(a, of_a, COST)
         await until(lambda: a.reported == COST)  # in its own name, what was not told before
@@ -347,3 +347,42 @@ def test_an_empty_store_learns_what_the_ledger_knows() -> None:
 
     assert before.missing == ()
     assert before.bases == {"*": 70, "key:laptop": 20}
+
+
+async def test_an_answer_of_the_month_that_ended_meanwhile_grants_nothing(
+    store: StoreServer,
+) -> None:
+    one = process(store.url, "box-1")
+    lease, books = one.account(1000)
+    async with running(one.link):
+        await joined(one)
+        assert await one.spend(lease, books, COST)
+        await until(lambda: lease.ceiling > 0)
+        answer = {"accounts": {"*": {"spent": {"box-9": "900"}, "ceiling": "990", "room": "1"}}}
+        one.money.report()
+        books.spent = 0
+        one.money.turn("2026-12")
+        one.money.accept(answer, one.term.heard)
+
+        assert (lease.ceiling, lease.elsewhere) == (0, 0)
+
+
+async def test_older_data_make_nobody_a_stranger_to_its_own_ledger(store: StoreServer) -> None:
+    one = process(store.url, "box-1")
+    lease, books = one.account(1000)
+    async with running(one.link):
+        await joined(one)
+        for _ in range(5):
+            assert await one.spend(lease, books, COST)
+        await until(lambda: lease.reported == 50)
+        store.flush()  # and there it is again, as it was before this process began
+        prefix = "{nexus:default}:"
+        assert store.ask("HSET", f"{prefix}owners", "box-1", "box-1.before 99 box-1") == "1"
+        assert store.ask("HSET", f"{prefix}spent:{MONTH}:*", "box-1", "20") == "1"
+        await until(lambda: one.link.is_quarantined)
+        await until(lambda: not one.link.is_quarantined)
+        assert await one.spend(lease, books, COST)
+        await until(lambda: lease.reported == 60)
+
+        assert store.ask("HGETALL", f"{prefix}spent:{MONTH}:*") == "*2"
+        assert store.ask("HGET", f"{prefix}spent:{MONTH}:*", "box-1") == "60"

@@ -77,7 +77,7 @@ def test_what_keeps_the_open_zone_says_so() -> None:
 
 def test_how_many_are_well() -> None:
     assert replicas_cell(roll(box(1), box(2)))[0] == "2 replicas"
-    assert replicas_cell(roll(box(1)))[0] == "1 replica"
+    assert replicas_cell(roll(box(1)))[0] == ""
     assert replicas_cell(roll(box(1), box(2, is_dead=True)))[0] == "1/2 replicas"
 
 

@@ -3,13 +3,16 @@
 -- spent:MONTH:ACCOUNT    hash  owner -> nano-dollars it spent this month, only ever raised
 -- granted:MONTH:ACCOUNT  hash  owner -> "CEILING HELD": it may spend up to the one, and has spent or
 --                              set aside for requests under way the other, this month
+-- floor:MONTH:ACCOUNT    hash  ledger -> nano-dollars that a database says it spent, only ever raised
 -- accounts:MONTH         set   accounts that anything is known of
 -- months                 set   for which there are any
 -- owners                 hash  owner -> "PROCESS SEQ REPLICA": who counts under its name now
 --
 -- An account is "*" or a client key; an owner is a ledger, or one of the workers that share it. What
 -- an account has promised is the sum over its owners of what is larger, spent or ceiling: an owner
--- can't spend more than that before it asks again. Amounts are strings: cjson keeps 14 digits.
+-- can't spend more than that before it asks again. A ledger's owners (LEDGER, LEDGER.WORKER, and
+-- LEDGER/PROCESS on a copied disk) have together spent its floor at least: the store may have lost
+-- what dead ones had told it. Amounts are strings: cjson keeps 14 digits.
 
 local money = {}
 local KEEP_SECONDS = 70 * 86400
@@ -39,19 +42,36 @@ local function account_at(ctx, month, name)
     spent_key = ctx.key("spent:" .. month .. ":" .. name),
     granted_key = ctx.key("granted:" .. month .. ":" .. name),
   }
+  one.floor_key = ctx.key("floor:" .. month .. ":" .. name)
   one.spent, one.granted = pairs_of(one.spent_key), pairs_of(one.granted_key)
+  one.floor = pairs_of(one.floor_key)
   return one
 end
 
-local function promised(one)
-  local total = 0
-  for owner, spent in pairs(one.spent) do
-    total = total + math.max(amount(spent), (ceiling_of(one.granted[owner])))
+-- What the floors are above these amounts of owners.
+local function beyond(one, amounts)
+  if not next(one.floor) then return 0 end
+  local known, total = {}, 0
+  for owner, nano in pairs(amounts) do
+    local ledger = string.match(owner, "^[^./]*")
+    known[ledger] = (known[ledger] or 0) + amount(nano)
   end
-  for owner, granted in pairs(one.granted) do
-    if not one.spent[owner] then total = total + (ceiling_of(granted)) end
+  for ledger, floor in pairs(one.floor) do
+    total = total + math.max(0, amount(floor) - (known[ledger] or 0))
   end
   return total
+end
+
+local function promised(one)
+  local total, most = 0, {}
+  for owner, spent in pairs(one.spent) do
+    most[owner] = math.max(amount(spent), (ceiling_of(one.granted[owner])))
+  end
+  for owner, granted in pairs(one.granted) do
+    if not most[owner] then most[owner] = (ceiling_of(granted)) end
+  end
+  for _, nano in pairs(most) do total = total + nano end
+  return total + beyond(one, most)
 end
 
 local function write_spent(one, owner, nano)
@@ -68,6 +88,14 @@ local function write_granted(one, owner, ceiling, held)
     one.granted[owner] = text
     redis.call("HSET", one.granted_key, owner, text)
     redis.call("EXPIRE", one.granted_key, KEEP_SECONDS)
+  end
+end
+
+local function write_floor(one, ledger, nano)
+  if nano > amount(one.floor[ledger]) then
+    one.floor[ledger] = written(nano)
+    redis.call("HSET", one.floor_key, ledger, one.floor[ledger])
+    redis.call("EXPIRE", one.floor_key, KEEP_SECONDS)
   end
 end
 
@@ -94,7 +122,7 @@ end
 local function told(one, limit, owner)
   local ceilings = {}
   for name, granted in pairs(one.granted) do ceilings[name] = written((ceiling_of(granted))) end
-  local answer = { spent = one.spent, granted = ceilings }
+  local answer = { spent = one.spent, granted = ceilings, floor = one.floor }
   if limit then answer.room = written(limit - promised(one)) end
   answer.ceiling = ceilings[owner] or "0"
   return answer
@@ -125,7 +153,23 @@ local function join(ctx, said)
   return { joined = found, first = is_first and true or false }
 end
 
+-- What a database says that ledgers spent.
+local function raise_floors(ctx, said)
+  for name, floors in pairs(given(said.floors) or {}) do
+    local one = account_at(ctx, said.month, name)
+    for ledger, nano in pairs(floors) do write_floor(one, ledger, amount(nano)) end
+    remember(ctx, said.month, name)
+  end
+end
+
 function money.beat(ctx, said)
+  raise_floors(ctx, said)
+  local answer = money.report(ctx, said)
+  answer.floors_told = given(said.floors_told)
+  return answer
+end
+
+function money.report(ctx, said)
   if said.join then
     -- In quarantine nobody knows yet what was spent and held in its name.
     return ctx.quarantine and {} or join(ctx, said)
@@ -211,12 +255,14 @@ end
 -- The store has lost its data: the survivors write back what they last saw, the larger counts.
 function money.restore(ctx, said)
   if not (said and said.owner) then return end
-  if not redis.call("HGET", ctx.key("owners"), said.owner) then
-    stand(ctx, said.owner, 0)
-  end
+  local before = redis.call("HGET", ctx.key("owners"), said.owner)
+  -- Older data name a process that was there before this one.
+  local is_gone = not before or not ctx.live[string.match(before, "^(%S+)")]
+  if is_gone then stand(ctx, said.owner, 0) end
   for name, seen in pairs(said.seen or {}) do
     local one = account_at(ctx, said.month, name)
     for owner, nano in pairs(seen.spent or {}) do write_spent(one, owner, amount(nano)) end
+    for ledger, nano in pairs(seen.floor or {}) do write_floor(one, ledger, amount(nano)) end
     for owner, nano in pairs(seen.granted or {}) do
       local ceiling, held = ceiling_of(one.granted[owner])
       if amount(nano) > ceiling then write_granted(one, owner, amount(nano), held) end

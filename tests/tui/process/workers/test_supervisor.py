@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -116,6 +118,23 @@ async def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     assert workers(nexus.pid)[1] == before[1]
     assert "worker 2" in nexus.stderr
     assert "was ended by SIGKILL" in nexus.stderr
+    nexus.terminate()
+    assert await nexus.wait() == 0, nexus.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="changes another process's limits")
+async def test_a_worker_that_can_t_be_started_now_is_started_later(tmp_path: Path) -> None:
+    nexus = await start_several(tmp_path, NOBODY)
+    first = workers(nexus.pid)
+    limits = resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+
+    os.kill(first[1], signal.SIGKILL)
+    await until(lambda: "worker 1 can't be started: [Errno 24]" in nexus.stderr)
+    assert workers(nexus.pid) == {2: first[2]}
+    resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE, limits)
+
+    await until(lambda: set(workers(nexus.pid)) == {1, 2})
     nexus.terminate()
     assert await nexus.wait() == 0, nexus.stderr
 
