@@ -260,7 +260,9 @@ def _read(content: Any) -> Explanation:
 _NOTHING = "–"  # noqa: RUF001  an en dash, as on the screen
 _TIMES = "×"  # noqa: RUF001
 _WORTH_TELLING = 1000  # prompt tokens
-_SILENT = frozenset({"pin", "tried", "budget"})  # not shown where they dropped nobody
+_SILENT = frozenset(
+    {"pin", "tried", "coordination", "budget"}
+)  # not shown where they dropped nobody
 
 
 def as_text(explanation: Explanation) -> list[str]:
