@@ -21,7 +21,7 @@ class Count:
     """A limit that several processes share, and this one's lease on it."""
 
     __slots__ = (
-        *("changed", "contenders", "held", "held_when_cut", "is_refused", "most", "name"),
+        *("asking", "changed", "contenders", "held", "held_when_cut", "is_refused", "most", "name"),
         *("others_wait", "peak", "pending", "used", "waiting"),
     )
 
@@ -44,6 +44,7 @@ class Count:
         self.peak = 0  # the most that it used since the last report
         self.waiting = 0  # requests here that wait for one
         self.pending: list[int] = []  # what takes under way may bring it to
+        self.asking = 0  # of those in use, how many ask whether they may be
         self.others_wait = False
         self.contenders = 1  # processes that hold one or wait for one
         self.is_refused = False  # a take was, since the last beat
@@ -130,6 +131,7 @@ class Counts:
         self._seq += 1
         asked = {"need": need, "like": like, "most": count.most}
         count.pending.append(like)
+        count.asking += 1
         try:
             answer = await self._link.take(
                 self.name, {"seq": self._seq, "items": {count.name: asked}}
@@ -143,6 +145,7 @@ class Counts:
             return has_share
         finally:
             count.pending.remove(like)
+            count.asking -= 1
         self._is_unanswered = False
         told = tables(answer.get("items")).get(count.name, {})
         self._reported.add(count.name)
@@ -188,7 +191,7 @@ class Counts:
             count.held = min(count.held, kept)
             if count.held or count.waiting or count.pending or count.name in self._reported:
                 items[count.name] = {
-                    "held": max(count.held, used),
+                    "held": max(count.held, used - count.asking),
                     "keep": max([count.held, *count.pending]),
                     "waiting": count.waiting,
                     "most": count.most,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from nexus_core.state.clock import lease_clock
 from nexus_core.state.leases.counts import Count
 from tests.fleet.cut import cut_before
 from tests.fleet.server import StoreServer
 from tests.state.leases.processes import Process, Use, process
 from tests.state.valkey.processes import dying, running
-from tests.waiting import until
+from tests.waiting import turns, until
 
 
 async def use_up(one: Process, count: Count, use: Use, most: int = 100) -> int:
@@ -180,3 +181,50 @@ async def test_data_that_are_lost_are_written_back_before_anything_is_granted(
         await use_up(two, b, of_b)
         assert of_b.now == 1
         assert await use_up(one, a, of_a) == 0
+
+
+async def test_who_asks_while_data_are_lost_is_not_taken_for_one_that_holds(
+    store: StoreServer,
+) -> None:
+    one, two = process(store.url, "box-1"), process(store.url, "box-2")
+    (a, of_a), (b, of_b) = one.count(4), two.count(4)
+    running_there, most, is_over = 0, 0, False
+
+    async def keep_asking() -> None:
+        nonlocal running_there, most
+        while not is_over:
+            if await two.begin(b, of_b):
+                running_there += 1
+                most = max(most, running_there)
+                await turns()
+                running_there -= 1
+                two.end(b, of_b)
+            await turns()
+
+    async with running(one.link, two.link), asyncio.TaskGroup() as tasks:
+        await two.beat()
+        assert await use_up(one, a, of_a, 3) == 3
+        for _ in range(4):
+            tasks.create_task(keep_asking())
+        await until(lambda: most == 1)
+        for _ in range(3):
+            store.flush()
+            await until(lambda: two.link.is_quarantined)
+            await until(lambda: not two.link.is_quarantined)
+        is_over = True
+
+    assert most == 1
+
+
+async def test_a_request_that_asks_is_in_use_and_not_held(store: StoreServer) -> None:
+    one = process(store.url, "box-1")
+    count, use = one.count(4)
+    count.held = use.now = 1
+    one.term.renew(lease_clock())
+    asking = [asyncio.ensure_future(one.begin(count, use)) for _ in range(2)]
+    await turns()
+
+    assert use.now == 3
+    assert one.counts.report()["items"]["slots:b"]["held"] == 1
+    assert await asyncio.gather(*asking) == [False, False]
+    assert one.counts.report()["items"]["slots:b"]["held"] == 1
