@@ -205,7 +205,7 @@ class Forwarder:
                 if kind is FailureKind.NOT_SENT and self._is_cut_off(backend):
                     continue  # the next decision waits for it, or goes elsewhere
                 tried = {**tried, backend.name: failed.failure.why}
-                progress.queued_until = None
+                progress.may_wait_until(None)
                 if last is None or kind is not FailureKind.NOT_SENT:
                     last = failed
                 if number == most:
@@ -311,7 +311,7 @@ class Forwarder:
     ) -> RouteDecision:
         if self.leases is not None and progress.queued_until is None:
             # A turn may find that another process took the slot: it waits on, and no longer.
-            progress.queued_until = room.end_of_wait()
+            progress.may_wait_until(room.end_of_wait())
         try:
             return await room.wait(
                 decision,

@@ -88,7 +88,8 @@ class Leasing:
         ledger = tracker.ledger.id if tracker.is_month_known else None
         spent: Mapping[str | None, int] = tracker.spent_here
         if ledger is None:  # nothing tells of this process after its end
-            identity, spent = Identity(self._link.process), dict[str | None, int]()
+            identity = Identity(self._link.process)
+            spent = {}
         elif self._place is None:
             identity = Identity(ledger)
         else:
