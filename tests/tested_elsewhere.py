@@ -181,7 +181,7 @@ ELSEWHERE = {
     "nexus_core/providers/passed_stream.py": "proxy/streams/test_relay.py",
     "nexus_core/providers/prepared.py": "providers/test_agents.py",
     "nexus_core/providers/rewritten_stream.py": "scenarios/test_messages.py",
-    "nexus_core/proxy/closed_zone.py": "replicas/test_alone.py",
+    "nexus_core/proxy/wordless.py": "replicas/test_alone.py",
     "nexus_core/proxy/exchange.py": "proxy/test_forward.py",
     "nexus_core/proxy/reply.py": "proxy/test_forward.py",
     "nexus_core/proxy/streams/pings.py": "scenarios/test_pings.py",

@@ -38,9 +38,9 @@ from nexus_core.errors import (
 )
 from nexus_core.keys.live import LiveKeys
 from nexus_core.money.accounting import CostTracker
-from nexus_core.proxy.closed_zone import ClosedZone
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
+from nexus_core.proxy.wordless import Wordless
 from nexus_core.state.base import Member, StoreUnavailableError
 from nexus_core.state.leases.lease import table
 from nexus_core.state.valkey.link import ValkeyLink
@@ -111,8 +111,8 @@ class Shared:
                 self.link, fleet.open_zone_lease_seconds, registry.set_cut_off
             )
             registry.zones.permission = self.open_zone.permits
-            forwarder.closed_zone = ClosedZone(registry)
             self.link.add(self.open_zone)  # after the switches: what was cut is cut before it opens
+        forwarder.wordless = Wordless(registry, fleet.dead_after_seconds)
         forwarder.first_word = lambda: self.link.first_beat(_FIRST_WORD_SECONDS)
 
     def lease(
