@@ -48,7 +48,8 @@ class Http1Engine:
         try:
             await answer.head()
         except BaseException:
-            connection.abort()
+            # Not the connection's: of an answer that has just come it may serve another by now.
+            await answer.close()
             raise
         return answer
 

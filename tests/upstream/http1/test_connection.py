@@ -359,3 +359,19 @@ async def test_a_connection_with_unread_bytes_is_not_kept() -> None:
     await (await asking).close(is_read=True)
 
     assert backend.last.is_closing()
+
+
+async def test_a_request_cancelled_as_its_answer_comes_spoils_none_that_follows_it() -> None:
+    backend = Backend()
+    first = backend.ask()
+    await settled()
+    second = backend.ask()
+    backend.last.protocol.data_received(answer_bytes(b"for the first"))
+    first.cancel()
+    await settled()
+    assert len(backend.transports) == 1
+
+    await backend.say(answer_bytes(b"for the second"))
+
+    assert await whole(await second) == b"for the second"
+    assert first.cancelled()
