@@ -79,10 +79,10 @@ class SharedLimits:
             RateLimitedError: there is no room.
             SharedLimitsError: the store can't be reached, and the configuration says to wait.
         """
-        if self._rates.term.is_alone and not self._rates.term.is_fresh:
+        count, term = self.parallel, self._rates.term
+        if term.is_alone and not (term.is_fresh and (count is None or self._counts.covers(count))):
             self._enter_alone(tokens)
             return
-        count = self.parallel
         if count is not None and not (
             self._counts.covers(count) or await self._counts.obtain(count)
         ):
@@ -134,7 +134,8 @@ class SharedLimits:
         at, is_full = self._rates.clock(), self._when_alone == "full"
         count = self.parallel
         if count is not None:
-            most = count.most if is_full else self._counts.usable(count)
+            # No server is behind it that more would overload: the share holds at once.
+            most = count.most if is_full else self._counts.share_of(count)
             if self._meter.under_way > most:
                 raise self._too_many()
         needs, parts = self._needs(tokens), 1 if is_full else self._rates.live

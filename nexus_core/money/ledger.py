@@ -332,8 +332,13 @@ def _make_private(path: Path) -> None:
         folder.mkdir(mode=0o700, parents=True)
     elif folder == user_dirs.data_dir():
         folder.chmod(0o700)  # ours alone; any other folder may hold what others should see
-    # SQLite gives its side files the mode of the main one.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # SQLite gives its side files the mode of the main one. One that is there is not opened: to
+    # close it would end the locks of all connections of this process to it, and another process
+    # would take the log from under them. https://www.sqlite.org/howtocorrupt.html
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    if not os.access(path, os.R_OK | os.W_OK):
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))  # fails, and says why
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 

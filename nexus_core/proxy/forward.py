@@ -18,7 +18,6 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import shortlist
 from nexus_core.proxy.attempt import Attempt, FailedAttempt, ProxyParts, deliver
 from nexus_core.proxy.blame import Blame
-from nexus_core.proxy.closed_zone import ClosedZone
 from nexus_core.proxy.deadlines import Deadlines, Sweeper
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.in_flight import InFlight
@@ -26,6 +25,7 @@ from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.reply import Permit, ProxyRequest, Reply
+from nexus_core.proxy.wordless import Wordless
 from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.plan_table import PlanTable
@@ -62,7 +62,7 @@ class Forwarder:
         self._idle = asyncio.Event()
         self._idle.set()
         # Set where processes share: who waits for the open zone, and for the first word of all.
-        self.closed_zone: ClosedZone | None = None
+        self.wordless: Wordless | None = None
         self.first_word: Callable[[], Awaitable[object]] | None = None
         self.leases: Leases | None = None  # and what is asked for before a request is sent
 
@@ -205,7 +205,7 @@ class Forwarder:
                 if kind is FailureKind.NOT_SENT and self._is_cut_off(backend):
                     continue  # the next decision waits for it, or goes elsewhere
                 tried = {**tried, backend.name: failed.failure.why}
-                progress.queued_until = None
+                progress.may_wait_until(None)
                 if last is None or kind is not FailureKind.NOT_SENT:
                     last = failed
                 if number == most:
@@ -282,8 +282,10 @@ class Forwarder:
         if decision.first is None and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, progress, tried)
             has_waited = True
-        elif decision.first is None and self.closed_zone is not None:
-            decision = await self.closed_zone.wait(decision, lambda: self._take(progress, tried))
+        elif decision.first is None and self.wordless is not None:
+            decision = await self.wordless.wait(
+                decision, lambda: self._take(progress, tried), self.leases
+            )
         progress.decided(decision, time.monotonic() - started)
         first = decision.first
         if first is not None and has_waited and not self._may_go_to(first, progress):
@@ -309,7 +311,7 @@ class Forwarder:
     ) -> RouteDecision:
         if self.leases is not None and progress.queued_until is None:
             # A turn may find that another process took the slot: it waits on, and no longer.
-            progress.queued_until = room.end_of_wait()
+            progress.may_wait_until(room.end_of_wait())
         try:
             return await room.wait(
                 decision,

@@ -85,6 +85,15 @@ class Leases:
             if slot is not None and Stage.CAPACITY in (drop.stage, *drop.also):
                 self._counts.wait(slot, more)
 
+    def lacks_word(self, decision: RouteDecision) -> bool:
+        """Whether only word from the store of a backend's slots is wanting."""
+        slots = (
+            self._slots.get(drop.backend.name)
+            for drop in decision.waits_for
+            if Stage.CAPACITY in (drop.stage, *drop.also)
+        )
+        return any(slot is not None and self._counts.lacks_word(slot) for slot in slots)
+
     # --- backends ------------------------------------------------------------------------
 
     def _has_changed(self, freed: str | None) -> None:

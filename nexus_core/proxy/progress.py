@@ -107,6 +107,10 @@ class RequestProgress:
         """The request waited this long for a backend or for the month's spending, not for Nexus."""
         self.upstream_seconds += seconds
 
+    def may_wait_until(self, at: float | None) -> None:
+        """The end of all its turns in the queue, by the loop's time; None: an attempt was made."""
+        self.queued_until = at
+
     def decided(self, decision: RouteDecision, seconds: float) -> None:
         """The router has decided, after this wait for backends."""
         self.decision = decision

@@ -50,7 +50,18 @@ def is_unknown(decision: RouteDecision) -> bool:
 
 def is_cut_off(decision: RouteDecision) -> bool:
     """Whether only word from the fleet's store is wanting, so that one may be awaited."""
-    return any(d.stage is Stage.COORDINATION and d.alone_but_for_time for d in decision.dropped)
+    money = {Stage.BUDGET} if decision.context.is_money_cut_off else set[Stage]()
+    return any(
+        drop.stage is Stage.COORDINATION and drop.waits_but_for(money) for drop in decision.dropped
+    )
+
+
+def lacks_word(decision: RouteDecision) -> bool:
+    """The same, for the open zone or for what others spend of a limited budget."""
+    return is_cut_off(decision) or (
+        decision.context.is_money_cut_off
+        and any(drop.stage is Stage.BUDGET for drop in decision.dropped)
+    )
 
 
 def asked_name(decision: RouteDecision) -> str:

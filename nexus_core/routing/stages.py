@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
@@ -71,6 +71,10 @@ class Drop(NamedTuple):
     def alone_but_for_time(self) -> bool:
         """Without this stage, if its `also` was asked, it would be eligible, if only by a wait."""
         return self.stage in _ASKED_FURTHER and _PASSES.issuperset(self.also)
+
+    def waits_but_for(self, others: Set[Stage]) -> bool:
+        """The same, if these stages would not drop it either."""
+        return self.stage in _ASKED_FURTHER and _PASSES.issuperset({*self.also} - others)
 
 
 def serves_model(need: Requirements, backend: BackendSnapshot, _: object = None) -> str | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SHOWN = 0  # the exit code
 
 _BY = ("model", "backend", "key", "agent", "session", "api", "day", "hour")
-_WHOSE = {"fleet": "fleet", "node": "this node"}
+_WHOSE = {"fleet": "fleet", "node": "this Nexus"}
 _NOBODY = {
     "model": "(none)",
     "backend": "(no backend)",
@@ -49,7 +49,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         description="What a month's or a day's requests cost, from the ledger; with --url from "
         "a running Nexus, which is asked by itself where there is no ledger here: the plain twin "
         "of the Costs tab. With [storage] url_env they are those of all that share PostgreSQL, "
-        "else those of this node. Months, days and hours are UTC's.",
+        "else those of this Nexus. Months, days and hours are UTC's.",
         epilog="COST is what the usage that backends reported comes to; ESTIMATED, what Nexus "
         "counted itself where none was reported; UNPRICED, how many requests have no known price; "
         "SAVED, an estimate of what local answers would have cost in the cloud. "
@@ -128,7 +128,7 @@ def _told(read: Callable[[], CostLines]) -> Callable[[], CostLines]:
         costs = read()
         if costs.problem is not None and costs.problem not in said:
             said.append(costs.problem)
-            say(f"costs: of this node only: {costs.problem}")
+            say(f"costs: of this Nexus only: {costs.problem}")
         return costs
 
     return reading

@@ -120,13 +120,20 @@ class _Explaining:
         return SERVED if self._is_served else REFUSED
 
     def _lines(self) -> list[str]:
-        content = content_of(self._ask(), self._config)
+        answer = self._ask()
+        content = content_of(answer, self._config)
         with understood():
             explanation = _read(content)
         self._is_served = explanation.chosen is not None
+        # Each replica of a fleet goes by what it knows itself.
+        replica = answer.headers.get("x-nexus-replica")
         if self._options.json:
+            content = content if replica is None else {**content, "replica": replica}
             return [json_text(content, indent=2 if self._options.watch is None else None)]
-        return as_text(explanation)
+        from nexus_tui.text.escape import escaped
+
+        lines = as_text(explanation)
+        return lines if replica is None else [_line("replica", escaped(replica)), *lines]
 
     def _ask(self) -> httpx.Response:
         """What POST /nexus/explain says: a running Nexus's, else one's in this process.
@@ -260,7 +267,9 @@ def _read(content: Any) -> Explanation:
 _NOTHING = "–"  # noqa: RUF001  an en dash, as on the screen
 _TIMES = "×"  # noqa: RUF001
 _WORTH_TELLING = 1000  # prompt tokens
-_SILENT = frozenset({"pin", "tried", "budget"})  # not shown where they dropped nobody
+_SILENT = frozenset(
+    {"pin", "tried", "coordination", "budget"}
+)  # not shown where they dropped nobody
 
 
 def as_text(explanation: Explanation) -> list[str]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from nexus_tui.commands.base.client import understood
-from nexus_tui.commands.base.errors import NotFoundError
+from nexus_tui.commands.base.errors import NoAnswerError, NotFoundError
+from nexus_tui.commands.base.replicas import Replicas, add_only, named
 from nexus_tui.commands.base.subcommands import Subcommands
 from nexus_tui.commands.base.text_view import Asked, TextView, add_text_view, labelled
 
@@ -31,9 +32,11 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     )
     parser = add_text_view(commands, port, view)
     parser.epilog = (
+        "Of a fleet, the replica at the URL is asked first, then the others. "
         "Exit code: 0 on success, 1 if there is no such request or its bodies were not captured, "
         "2 without a running Nexus."
     )
+    add_only(parser)
     parser.add_argument(
         "id",
         metavar="ID",
@@ -61,7 +64,7 @@ class _Reader:
             NotFoundError: there is no such request, or its bodies were not captured.
         """
         options = asked.options
-        content = asked.get(f"/nexus/requests/{quote(options.id, safe='')}")
+        asked, content = _found(asked, f"/nexus/requests/{quote(options.id, safe='')}")
         if not (options.captured or options.answer):
             return content
         with understood():
@@ -87,6 +90,36 @@ class _Reader:
             found += ["", " request body", *_body(request.decode(errors="replace"))]
             found += ["", f" answer{is_whole}", *_body(answer_text(answer))]
         return found
+
+
+def _found(asked: Asked, path: str) -> tuple[Asked, Any]:
+    """The replica that knows the request, and what it tells.
+
+    Raises:
+        NotFoundError: none does.
+    """
+    try:
+        return asked, asked.get(path)
+    except NotFoundError as error:
+        missing = error
+    if not asked.options.only:
+        fleet = Replicas(asked, "")
+        try:
+            replicas = fleet.find()
+        except NoAnswerError:  # it is in no fleet
+            raise missing from None
+        others = {name: one for name, one in replicas.items() if one is not asked}
+        for name, (one, content) in fleet.ask(others, lambda _, one: (one, _known(one, path))):
+            if content is not None:
+                return one, named([content], name)[0]
+    raise missing
+
+
+def _known(asked: Asked, path: str) -> Any:
+    try:
+        return asked.get(path)
+    except NotFoundError:
+        return None
 
 
 def _bytes(told: Mapping[str, str]) -> bytes:
@@ -131,6 +164,7 @@ def _facts(row: RequestRecord) -> Iterator[tuple[str, str]]:
     zone = f", zone {row.zone}" if row.zone else ""
     code = row.error_code or ""
     yield "request", row.request_id
+    yield "replica", row.replica or ""
     yield "time", f"{date(row.at)} {clock(row.at)}"
     yield "status", f"{status} {outcome_word(row)}".rstrip()
     yield "error", ": ".join(dict.fromkeys(text for text in (code, row.error) if text))

@@ -93,6 +93,9 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
     yield from _of_window(stats if window is Window.START else stats["windows"][window.value])
     if (costs := state["costs"]) is not None:
         yield labelled("cost", _spent(costs))
+        outbox: Any = costs.get("outbox") or {}
+        if outbox.get("problem"):
+            yield labelled("ledger", f"{count(outbox['rows'])} rows wait here: {outbox['problem']}")
     elif state.get("is_reading_ledger"):
         yield labelled("cost", "loading: the ledger is being read")
     for number, unusable in enumerate(state.get("unusable_backends", [])):

@@ -33,6 +33,7 @@ _ASCII = str.maketrans(
         "↑": "^",
         "↓": "v",
         "…": ".",
+        "·": "|",
         "×": "x",  # noqa: RUF001  the sign of a product
         "Δ": "d",
         "≥": ">",

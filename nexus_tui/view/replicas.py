@@ -28,13 +28,16 @@ def replica_alarms(fleet: Roll, *, is_short: bool) -> list[str]:
     """What is not as it should be with the replicas, in one line; none while all is well."""
     here = fleet.get(fleet.here)
     version = here.version if here is not None and here.version else __version__
-    told = [words for one in fleet.replicas if (words := _alarm(one, fleet, version, is_short))]
-    return [f"FLEET {_BETWEEN.join(told)}"] if told else []
+    told: dict[str, list[str]] = {}  # the names of those of which the same is to be said
+    for one in fleet.replicas:
+        if words := _alarm(one, fleet, version, is_short):
+            told.setdefault(words, []).append(escaped(one.name))
+    parts = [f"{' '.join(names)} {words}" for words, names in told.items()]
+    return [f"FLEET {_BETWEEN.join(parts)}"] if parts else []
 
 
 def _alarm(one: Replica, fleet: Roll, version: str, is_short: bool) -> str:
-    """`box-3 DEAD, silent since 14:02:11`; empty where nothing is wrong."""
-    name = escaped(one.name)
+    """`DEAD, silent since 14:02:11`; empty where nothing is wrong."""
     since = "" if one.beat_at is None else f", silent since {clock(one.beat_at)}"
     words: list[str] = []
     if one.is_dead:
@@ -49,7 +52,7 @@ def _alarm(one: Replica, fleet: Roll, version: str, is_short: bool) -> str:
         words.append("config differs")
     if one.version and one.version != version and not one.is_dead:
         words.append(f"version {escaped(one.version)}")
-    return f"{name} {', '.join(words)}" if words else ""
+    return ", ".join(words)
 
 
 def replica_note(one: Replica, now: float) -> str:

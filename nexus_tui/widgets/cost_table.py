@@ -219,7 +219,7 @@ class CostTable(SortableList):
             text = f"requests are not recorded: the ledger {escaped(costs.problem)}"
             return joined([((text, "bad"),)], width)
         if costs.outbox is not None and not costs.outbox.is_fleet:
-            text = f"of this node only: {escaped(costs.outbox.problem or '')}"
+            text = f"of this Nexus only: {escaped(costs.outbox.problem or '')}"
             return joined([((text, "warn"),)], width)
         if costs.monthly_limit is None:
             return joined([*_saved(costs), (("no monthly limit", "dim"),)], width)

@@ -15,7 +15,11 @@ from nexus_tui.widgets.base.rowlist import RowList
 from nexus_tui.widgets.panes import score_terms
 
 _STAGE, _FLOW, _NAME = 10, 10, 18
-_UNASKED = (Stage.PIN, Stage.TRIED)  # worth a line only where they drop somebody
+_UNASKED = (
+    Stage.PIN,
+    Stage.TRIED,
+    Stage.COORDINATION,
+)  # worth a line only where they drop somebody
 
 
 class Row(NamedTuple):

@@ -175,7 +175,7 @@ class Replica:
 def replicas(
     directory: Path,
     config: str,
-    urls: Mapping[str, str],
+    urls: Mapping[str, str | dict[str, str]],
     *,
     fresh: Sequence[str] = (),
     **environ: str,
@@ -184,14 +184,14 @@ def replicas(
 
     Args:
         config: as of `Replica`, the same for all.
-        urls: the name of each replica, and its NEXUS_REDIS_URL.
+        urls: the name of each replica, and its NEXUS_REDIS_URL; or its variables, that among them.
         environ: other variables, the same for all.
     """
     started: list[Replica] = []
     try:
         for name, url in urls.items():
-            own = {"NEXUS_REDIS_URL": url, **environ}
-            started.append(Replica(directory, name, config, own, fresh))
+            own = {"NEXUS_REDIS_URL": url} if isinstance(url, str) else url
+            started.append(Replica(directory, name, config, own | environ, fresh))
             started[-1].begin()
         yield started
     finally:

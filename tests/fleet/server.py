@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -32,10 +32,12 @@ class StoreServer:
         *options: str,
         port: int | None = None,
         sentinel: str | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         """
         Args:
             directory: for its socket and files; a short path, as sockets have.
+            environ: variables beside those of this process.
             options: of the command line, such as "--maxmemory-policy", "allkeys-lru".
             port: None for a unix socket; see `free_port`.
             sentinel: the configuration of a Sentinel, which needs a port.
@@ -45,6 +47,7 @@ class StoreServer:
         self.socket = directory / f"v-{os.urandom(4).hex()}.sock"
         self._options = options
         self._sentinel = sentinel
+        self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -70,6 +73,7 @@ class StoreServer:
                 arguments += ["--unixsocket", str(self.socket)]
         self._process = subprocess.Popen(  # noqa: S603 - from the wheel
             [*arguments, *self._options, "--loglevel", "warning"],
+            env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -26,7 +26,7 @@ AT = 1_800_000_000.0
 class FakeLink:
     """A link of which a test says what it hears."""
 
-    process, replica, live, restores = "p", "box-1", 2, False
+    process, replica, live, restores, is_understood = "p", "box-1", 2, False, True
     members: tuple[Member, ...] = ()
 
     def __init__(self) -> None:

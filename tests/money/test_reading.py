@@ -163,6 +163,6 @@ def test_the_command_tells_the_fleet_s_costs_and_whose_they_are(
     assert (told["scope"], told["total"]["requests"]) == ("fleet", 2)
     assert told["total"]["cost_usd"] == "2.000000000"
     assert "total 2026-10, fleet         2 " in table.stdout
-    assert "total 2026-10, this node         1 " in alone.stdout
-    assert "of this node only: PostgreSQL (THE_DATABASE): " in alone.stderr
+    assert "total 2026-10, this Nexus         1 " in alone.stdout
+    assert "of this Nexus only: PostgreSQL (THE_DATABASE): " in alone.stderr
     assert SECRET not in f"{alone} {told} {table}"

@@ -14,6 +14,7 @@ from tests.fleet.cut import cut_before
 from tests.fleet.replica import Replica, backend, chat, replicas
 from tests.fleet.server import StoreServer, store_server
 from tests.fleet.upstream import Upstream, upstream
+from tests.replicas.test_shared_money import pause
 from tests.waiting import until
 
 CLOSED_SECONDS = 1.0  # after which no byte leaves: the lease is half of it, the rest is slack
@@ -97,6 +98,86 @@ async def test_without_the_store_open_backends_are_closed_and_local_ones_go_on(
         store.thaw()
         assert (await waiting).status_code == 200
         assert not await alone(one)
+
+
+def costly(local: Upstream, cloud: Upstream) -> str:
+    """A budget, and a cloud of which a model has a price."""
+    priced = backend("cloud", cloud.url, "open", "gpt-4o").replace(
+        'type = "vllm"', 'type = "openai"\napi_key_env = "CLOUD_KEY"'
+    )
+    return backend("local", local.url) + priced + "\n[budget]\nmonthly_limit_usd = 5\n"
+
+
+async def test_where_money_is_limited_a_closed_zone_is_told_as_such(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
+) -> None:
+    with replicas(tmp_path, costly(local, cloud), {"box-1": store.url}, CLOUD_KEY="sk-cloud") as (
+        one,
+    ):
+        await one.ready()
+        assert (await one.ask("gpt-4o")).status_code == 200
+        store.kill()
+        await until(lambda: alone(one))
+
+        for _ in range(2):  # the second when no granted money holds any more
+            refused = await one.ask("gpt-4o")
+            assert refused.json()["error"]["code"] == "coordination_unavailable"
+            assert refused.headers["retry-after"] == "1"
+
+
+async def test_a_restart_of_the_store_is_waited_out_by_requests_that_cost_limited_money(
+    tmp_path: Path, store: StoreServer, local: Upstream, cloud: Upstream
+) -> None:
+    with replicas(tmp_path, costly(local, cloud), {"box-1": store.url}, CLOUD_KEY="sk-cloud") as (
+        one,
+    ):
+        await one.ready()
+        assert (await one.ask("gpt-4o")).status_code == 200
+        await pause(0.4)
+        store.kill()
+        asked = asyncio.ensure_future(one.ask("gpt-4o"))
+        await pause(0.3)
+        store.start()
+        assert (await asked).status_code == 200
+
+
+@pytest.mark.parametrize("when_alone", ["cut", "keep"])
+async def test_for_slots_of_an_idle_backend_requests_wait_until_there_is_a_share(
+    tmp_path: Path, store: StoreServer, local: Upstream, when_alone: str
+) -> None:
+    slots = backend("local", local.url) + "max_concurrent = 4\n"
+    own = (
+        '[fleet]\nreplica = "{}"\nbeat_milliseconds = 100\nopen_zone_lease_seconds = 0.5\n'
+        f'dead_after_seconds = 1.5\nwhen_alone = "{when_alone}"\n'
+    )
+    with replicas(tmp_path, own.format("box-1") + slots, {"box-1": store.url}) as (one,):
+        await one.ready()
+        assert (await one.ask("m")).status_code == 200
+        await pause(0.4)  # the beats that give its slot back
+        store.kill()
+        gone = time.monotonic()
+        first = await one.ask("m")
+        assert first.status_code == 200
+        waited = time.monotonic() - gone
+        assert 1.0 < waited < 3.5  # until others would count this one as dead
+        assert (await one.ask("m")).status_code == 200
+
+
+async def test_a_restart_of_the_store_is_waited_out_by_requests_for_slots(
+    tmp_path: Path, store: StoreServer, local: Upstream
+) -> None:
+    slots = backend("local", local.url) + "max_concurrent = 2\n"
+    urls = {"box-1": store.url, "box-2": store.url}
+    with replicas(tmp_path, slots, urls) as (one, two):
+        await asyncio.gather(one.ready(), two.ready())
+        assert (await one.ask("m")).status_code == (await two.ask("m")).status_code == 200
+        await pause(0.4)
+        store.kill()
+        asked = [asyncio.ensure_future(each.ask("m")) for each in (one, two)]
+        store.start()
+        answers = await asyncio.gather(*asked)
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert local.most_in_flight <= 2
 
 
 async def test_kept_open_it_goes_on_without_the_store(

@@ -144,6 +144,25 @@ async def test_alone_it_goes_by_the_configuration(
                 assert statuses.count(200) in (10, 11)
 
 
+async def test_alone_a_key_that_was_idle_has_its_share_of_requests_under_way(
+    tmp_path: Path, store: StoreServer
+) -> None:
+    async with upstream() as serving:
+        limits = config(serving, "max_concurrent = 4")
+        with replicas(tmp_path, limits, {"box-1": store.url}, **KEYS) as (one,):
+            await one.ready()
+            async with one.client() as client:
+                assert (await ask(client)).status_code == 200
+                await pause(0.4)
+                store.kill()
+
+                async def is_alone() -> bool:
+                    return bool((await one.get("/health"))["alone"])
+
+                await until(is_alone)
+                assert [(await ask(client)).status_code for _ in range(3)] == [200] * 3
+
+
 @pytest.mark.slow_fleet
 @pytest.mark.parametrize("limit", [10, 6000])
 async def test_a_store_that_comes_and_goes_lets_no_more_in(tmp_path: Path, limit: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tests.api.listen.test_server import talk
 from tests.fleet.replica import Replica, backend, replicas
 from tests.fleet.server import StoreServer, store_server
 from tests.fleet.upstream import Upstream, upstream
+from tests.tui.process.test_cli import run
 from tests.waiting import until, wait_until
 
 
@@ -53,6 +55,11 @@ async def test_every_answer_names_its_replica_and_the_fleet_is_listed(
             answer = await talk(int(one.url.rpartition(":")[2]), raw)
             assert b"\r\nx-nexus-replica: box-1\r\n" in answer, answer
 
+        explained = await asyncio.to_thread(
+            run, tmp_path, "explain", "--model", "m", "--url", one.url
+        )
+        assert explained.stdout.startswith(" replica     box-1\n"), explained.stderr
+
         metrics = answers[2].text
         assert "\nnexus_fleet_alone 0.0\n" in metrics
         assert "\nnexus_fleet_beat_seconds " in metrics
@@ -62,6 +69,9 @@ async def test_every_answer_names_its_replica_and_the_fleet_is_listed(
             return len(await listed(one)) == 2
 
         await until(has_both)
+        await one.post("/nexus/backends/local", {"priority": 7})
+        plan = (await one.post("/nexus/save", {"only_plan": True})).json()["message"]
+        assert plan.endswith("; this is the file of box-1; others have their own: box-2")
         first, second = await listed(one)
         assert (first["name"], first["address"], first["pid"]) == ("box-1", one.url, one.pid)
         assert (second["name"], second["address"], second["pid"]) == ("box-2", two.url, two.pid)

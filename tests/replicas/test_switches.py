@@ -72,3 +72,31 @@ async def test_a_cut_reaches_the_others_who_say_who_did_it(
             return (await one.ask("c")).status_code == 200
 
         await until(answers, 2)
+
+
+async def test_what_a_file_says_anew_lifts_a_switch_on_every_replica(
+    tmp_path: Path, store: StoreServer, cloud: Upstream
+) -> None:
+    urls = {"box-1": store.url, "box-2": store.url}
+    with replicas(tmp_path, config(cloud), urls) as (one, two):
+        await one.ready()
+        await two.ready()
+        await one.post("/nexus/backends/local", {"priority": 7})
+        await until(lambda: has_priority(two, 7))
+        assert (await one.post("/nexus/reload", {})).json()["lines"] == []
+        assert await has_priority(one, 7)  # the file says nothing new
+
+        file = tmp_path / "box-1" / "nexus.toml"
+        text = file.read_text().replace('name = "local"', 'name = "local"\npriority = 9')
+        file.write_text(text)
+        told = (await one.post("/nexus/reload", {})).json()["lines"]
+        assert told[-1] == "switched on every replica, as the file says now: priority local"
+        await until(lambda: has_priority(two, 9))
+        one.stop()
+        await one.start()
+        assert await has_priority(one, 9)
+
+
+async def has_priority(replica: Replica, priority: int) -> bool:
+    backends = (await replica.get("/nexus/state"))["backends"]
+    return [each["priority"] for each in backends if each["name"] == "local"] == [priority]

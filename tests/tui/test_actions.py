@@ -58,6 +58,12 @@ CASES: dict[str, Case] = {
     "tab.zones": Case((SELF,), "── Zones ──"),
     "tab.costs": Case((SELF,), "── Costs ──"),
     "tab.logs": Case((SELF,), "── Logs ──"),
+    "tab.keys": Case((SELF,), "── Keys ──"),
+    "key.create": Case(("7", SELF), "budget=20  models=llama*"),
+    "key.limit": Case(("7", SELF), "no client key is selected"),
+    "key.rotate": Case(("7", SELF), "no client key is selected"),
+    "key.revoke": Case(("7", SELF), "no client key is selected"),
+    "copy_keys": Case(("7", SELF), "no client key to copy"),
     "panic": Case(
         (SELF,),
         "OPEN ZONE CUT",

@@ -110,7 +110,7 @@ async def test_rows_that_wait_long_for_postgresql_are_on_every_tab(
     line = f"LEDGER: {told} since 14:01:30 for PostgreSQL (X): no [/]"
     assert (line in shown) == (told is not None)
     assert ("LEDGER:" in shown) == (told is not None)
-    assert "of this node only: PostgreSQL (X): no [/]" in costs
+    assert "of this Nexus only: PostgreSQL (X): no [/]" in costs
 
 
 async def test_a_server_that_died_is_announced_and_started_again() -> None:

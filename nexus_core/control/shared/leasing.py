@@ -18,6 +18,7 @@ from nexus_core.money.accounting import CostTracker
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.leases import Leases
 from nexus_core.proxy.queue import WaitingRoom
+from nexus_core.proxy.wordless import Wordless
 from nexus_core.state.clock import lease_clock
 from nexus_core.state.leases.counts import Counts
 from nexus_core.state.leases.lease import Term
@@ -49,9 +50,8 @@ class Leasing:
         term = Term(config.dead_after_seconds, lease_clock)
         self.counts = Counts(link, term, _later)
         self.rates = Rates(link, term, lease_clock)
-        self.money = MoneyLeases(
-            link, term, lease_clock, config.budget_when_alone, cost_tracker.budget.heard
-        )
+        self.money = MoneyLeases(link, term, lease_clock, config.budget_when_alone, self._has_heard)
+        self._wordless: Wordless | None = None
         self._config = config
         self._link = link
         self._cost_tracker = cost_tracker
@@ -69,6 +69,12 @@ class Leasing:
         if queue is not None:
             queue.on_wait = leases.waits
         keys.share(self._share_key)
+        self._wordless = forwarder.wordless
+
+    def _has_heard(self) -> None:
+        self._cost_tracker.budget.heard()
+        if self._wordless is not None:
+            self._wordless.tell()
 
     def _share_key(self, name: str, meter: KeyMeter) -> None:
         when_alone = self._config.limits_when_alone
@@ -82,7 +88,8 @@ class Leasing:
         ledger = tracker.ledger.id if tracker.is_month_known else None
         spent: Mapping[str | None, int] = tracker.spent_here
         if ledger is None:  # nothing tells of this process after its end
-            identity, spent = Identity(self._link.process), dict[str | None, int]()
+            identity = Identity(self._link.process)
+            spent = {}
         elif self._place is None:
             identity = Identity(ledger)
         else:

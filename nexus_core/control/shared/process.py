@@ -18,11 +18,18 @@ from nexus_core.control.commands import (
     Command,
     Outcome,
     ProbeBackend,
+    ReloadConfig,
+    SaveConfig,
     SwitchBackend,
 )
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.shared.leasing import Leasing
-from nexus_core.control.shared.switching import actor_of, command_of, switch_of
+from nexus_core.control.shared.switching import (
+    actor_of,
+    command_of,
+    commands_of,
+    switch_of,
+)
 from nexus_core.errors import (
     InvalidRequestError,
     NexusError,
@@ -31,9 +38,9 @@ from nexus_core.errors import (
 )
 from nexus_core.keys.live import LiveKeys
 from nexus_core.money.accounting import CostTracker
-from nexus_core.proxy.closed_zone import ClosedZone
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
+from nexus_core.proxy.wordless import Wordless
 from nexus_core.state.base import Member, StoreUnavailableError
 from nexus_core.state.leases.lease import table
 from nexus_core.state.valkey.link import ValkeyLink
@@ -80,6 +87,7 @@ class Shared:
         self.leasing: Leasing | None = None  # None: limits are this process' own
         self._operator = operator
         self._hashed: tuple[Config, str] | None = None
+        self._of_file = live.config  # as the file was when it was read or written last
         self._me = Myself(
             process=process_id(self.replica, worker),
             replica=self.replica,
@@ -103,8 +111,8 @@ class Shared:
                 self.link, fleet.open_zone_lease_seconds, registry.set_cut_off
             )
             registry.zones.permission = self.open_zone.permits
-            forwarder.closed_zone = ClosedZone(registry)
             self.link.add(self.open_zone)  # after the switches: what was cut is cut before it opens
+        forwarder.wordless = Wordless(registry, fleet.dead_after_seconds)
         forwarder.first_word = lambda: self.link.first_beat(_FIRST_WORD_SECONDS)
 
     def lease(
@@ -160,12 +168,19 @@ class Shared:
         """Tell the other replicas of a command that was carried out here; gives what came of it."""
         if isinstance(command, ProbeBackend) and outcome.effect is not None:
             command = ClearCooldown(backend=command.backend)  # that is what it did
+        others = self._other_replicas()
+        if isinstance(command, ReloadConfig | SaveConfig) and not command.only_plan:
+            before, self._of_file = self._of_file, self._live.config
+            if isinstance(command, ReloadConfig):
+                return self._lift(before, by, outcome)
+        if isinstance(command, SaveConfig) and others:
+            whose = f"this is the file of {self.replica}; others have their own: {_named(others)}"
+            return replace(outcome, message=f"{outcome.message}; {whose}")
         switch = switch_of(command, by, self._live.now())
         if switch is None or is_echo.get():
             return outcome
         self._forget_rests(command)
         number = self.switches.tell(replace(switch, replica=self.replica))
-        others = self._other_replicas()
         if await self.switches.told(number, _TELL_SECONDS):
             effect = f"told to {_named(others)}" if others else None
         else:
@@ -180,6 +195,26 @@ class Shared:
             data={**outcome.data, "replicas": 1 + len(others)},
             effect="; ".join(told) or None,
         )
+
+    def _lift(self, before: Config, by: Actor, outcome: Outcome) -> Outcome:
+        """What a file says anew counts more than a switch of before, as in a single process.
+
+        Without this, the switch would be in force again after a restart.
+        """
+        if is_echo.get():
+            return outcome
+        in_force = {one.key: one.value for one in self.switches.in_force}
+        lifted: list[str] = []
+        for command in commands_of(before, self._live.config):
+            switch = switch_of(command, by, self._live.now())
+            if switch is None or in_force.get(switch.key, switch.value) == switch.value:
+                continue
+            self.switches.tell(replace(switch, replica=self.replica))
+            lifted.append(switch.key.replace(":", " ", 1))
+        if not lifted:
+            return outcome
+        told = f"switched on every replica, as the file says now: {', '.join(lifted)}"
+        return replace(outcome, lines=(*outcome.lines, told))
 
     def _follow(self, switch: Switch, is_news: bool) -> None:
         """Carry out what an operator switched elsewhere."""

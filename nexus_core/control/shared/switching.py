@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nexus_core.config.schema import Config
 from nexus_core.control.commands import (
     ClearCooldown,
     Command,
@@ -33,6 +34,21 @@ def switch_of(command: Command, by: Actor, at: float) -> Switch | None:
             return Switch(key=f"cooldowns:{name}", value=None, by=who, at=at)
         case _:
             return None
+
+
+def commands_of(before: Config, after: Config) -> Iterator[Command]:
+    """What a file says of backends that it did not say before, as commands."""
+    known = {backend.name: backend for backend in before.backends}
+    for backend in after.backends:
+        was, name = known.get(backend.name), backend.name
+        if was is None:
+            continue
+        if was.enabled != backend.enabled:
+            yield SwitchBackend(backend=name, enabled=backend.enabled)
+        if was.tier != backend.tier:
+            yield SetTier(backend=name, tier=backend.tier)
+        if was.priority != backend.priority:
+            yield SetPriority(backend=name, priority=backend.priority)
 
 
 def _on_or_off(

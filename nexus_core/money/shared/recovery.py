@@ -32,7 +32,16 @@ def recovery_row(client: str | None, nano_usd: int, why: str, at: float) -> Ledg
 
     Its amount is an estimate; it is no request, and has no status.
     """
-    record = RequestRecord(f"crash-{secrets.token_hex(8)}", at, "", why, client=client)
-    record.status, record.ended_at, record.total_ms = 0, at, 0.0
-    record.cost, record.counted = Cost(nano_usd, _SOURCE), CountMethod.ESTIMATED
+    record = RequestRecord(
+        f"crash-{secrets.token_hex(8)}",
+        at,
+        "",
+        why,
+        client=client,
+        status=0,
+        ended_at=at,
+        total_ms=0.0,
+        cost=Cost(nano_usd, _SOURCE),
+        counted=CountMethod.ESTIMATED,
+    )
     return ledger_row(record)

@@ -21,8 +21,8 @@ class Count:
     """A limit that several processes share, and this one's lease on it."""
 
     __slots__ = (
-        *("asking", "changed", "contenders", "held", "held_when_cut", "is_refused", "most", "name"),
-        *("others_wait", "peak", "pending", "used", "waiting"),
+        *("asking", "changed", "contenders", "held", "held_when_cut", "is_refused", "lacks_word"),
+        *("most", "name", "others_wait", "peak", "pending", "used", "waiting"),
     )
 
     def __init__(
@@ -48,6 +48,7 @@ class Count:
         self.others_wait = False
         self.contenders = 1  # processes that hold one or wait for one
         self.is_refused = False  # a take was, since the last beat
+        self.lacks_word = False  # and not because others have them
 
     @property
     def fair(self) -> int:
@@ -100,10 +101,14 @@ class Counts:
             return count.held
         if not term.is_alone:
             return 0  # it slept: it hears from the store first
-        share = max(1, count.most // max(1, self._members))
+        share = self.share_of(count)
         if term.age < term.dead_after:
             return min(share, count.held_when_cut)  # until then the others count on no more
         return share
+
+    def share_of(self, count: Count) -> int:
+        """How many are this process' part of the limit."""
+        return max(1, count.most // max(1, self._members))
 
     @property
     def is_unheard(self) -> bool:
@@ -115,6 +120,14 @@ class Counts:
         if self.term.is_alone:
             return self.usable(count)
         return count.held if count.is_refused or count.waiting else count.most
+
+    def lacks_word(self, count: Count) -> bool:
+        """Whether more may be used here soon, for want of word from the store, and of nothing else.
+
+        Until others count this process as dead it uses no more than it held; then it has a share.
+        """
+        term = self.term
+        return count.lacks_word or (term.is_alone and term.was_heard and term.age < term.dead_after)
 
     def covers(self, count: Count) -> bool:
         """Whether what is in use now is held."""
@@ -141,6 +154,7 @@ class Counts:
             # At a start without the store it is one.
             most = self.usable(count) if self.term.is_alone else 1 - self.term.was_heard
             has_share = need <= most
+            count.lacks_word = not has_share
             self._refuse(count, is_refused=not has_share)
             return has_share
         finally:
@@ -153,6 +167,7 @@ class Counts:
         count.others_wait = int(told.get("waiting", 0)) > 0
         count.contenders = max(1, int(told.get("contenders", 1)))
         is_granted = count.held >= need
+        count.lacks_word = not is_granted and bool(answer.get("quarantine"))
         self._refuse(count, is_refused=not is_granted)
         return is_granted
 
@@ -212,7 +227,7 @@ class Counts:
         }
         for count in self.items.values():
             one = told.get(count.name)
-            count.is_refused = False
+            count.is_refused = count.lacks_word = False
             if one is None:
                 count.others_wait = False
             else:
@@ -229,6 +244,7 @@ class Counts:
         term.end(since)
         for count in self.items.values():
             count.held_when_cut = count.held
+            count.lacks_word = False
             count.changed()
         for at in (term.seconds, term.dead_after):
             self._later(max(0.0, at - term.age) + 0.001, self._look_again)

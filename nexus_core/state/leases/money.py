@@ -246,24 +246,21 @@ class MoneyLeases:
         self._seq += 1
         self._told_month = self.month
         said: JsonObject = {"month": self.month, "owner": self._owner, "seq": self._seq}
+        start = {"ledger": identity.ledger, "boot": identity.boot or self._link.process}
         if self._link.restores and not self._is_restoring:
             self.on_loss()
         self._is_restoring = self._link.restores
         if self._floors and (self._is_restoring or not self._has_told_floors):
             said |= {"floors": self._floors, "floors_told": self._floors_told}
         if not self._is_joined:
-            said |= {
-                "join": True,
-                "ledger": identity.ledger,
-                "boot": identity.boot or self._link.process,
-            }
-            return said
+            return {**said, **start, "join": True}
         at, accounts = self._clock(), {}
         for lease in self._accounts.values():
             if (told := self._told(lease, at)) is not None:
                 accounts[lease.name] = told
         said["accounts"] = accounts
         if self._link.restores:
+            said |= start
             said["seen"] = {lease.name: self._seen(lease) for lease in self._accounts.values()}
         return said
 

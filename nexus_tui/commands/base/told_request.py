@@ -25,6 +25,7 @@ class ToldRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     at: float
+    replica: str | None = None
     endpoint: str | None = None
     path: str | None = None
     client: str | None = None
@@ -113,6 +114,7 @@ def record_of(told: ToldRequest) -> RequestRecord:
         saved=_cost(told.saved_usd, told.price_from),
         saved_model=told.saved_model,
     )
+    record.replica = told.replica
     if not told.is_running:
         record.ended_at = told.at + (told.total_ms or 0.0) / 1000
     if told.path is not None:

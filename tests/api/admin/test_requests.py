@@ -54,6 +54,7 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
     assert [row["id"] for row in listed] == [ids[2], ids[1]]
     assert [row["id"] for row in older.json()["requests"]] == [ids[0]]
     assert set(listed[0]) == {
+        "replica",
         *("id", "at", "model", "served_model", "backend", "zone", "reason", "status", "error"),
         *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "cost_usd"),
         *("is_running", "is_unpriced", "counted", "is_estimated", "error_code", "client_left"),

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nexus_core.state.leases.recovery import LOST, PRESUMED, Recovered, recover
+from nexus_core.state.leases.recovery import LOST, PRESUMED, Identity, Recovered
 from tests.fleet.cut import cut_before
 from tests.fleet.server import StoreServer
 from tests.state.leases.processes import MONTH, Books, Process, process
@@ -228,6 +228,56 @@ async def test_who_starts_while_data_are_written_back_learns_all_that_it_held(
             assert sum(row.nano_usd for row in again.recovered) == at_death - 30
 
 
+async def test_a_worker_that_starts_after_data_were_lost_is_not_the_first_of_its_ledger(
+    store: StoreServer,
+) -> None:
+    one, two = (process(store.url, "box-1", worker=number) for number in (1, 2))
+    (a, of_a), _ = one.account(500), two.account(500)
+
+    def begin(worker: Process, number: int) -> None:
+        identity = Identity("ledger", number, "of this start")
+        worker.money.join(identity, {}, {}, worker.recovered.extend)
+
+    begin(one, 1)
+    async with running(one.link):
+        await joined(one)
+        assert await one.spend(a, of_a, COST)
+        await until(lambda: a.reported == COST)
+        store.flush()
+        await until(lambda: one.link.is_quarantined)
+        begin(two, 2)
+        async with running(two.link):
+            await joined(two)
+
+            assert two.recovered == []  # its row is on its way to the ledger
+
+
+async def test_data_of_before_a_restart_leave_the_name_to_who_counts_under_it(
+    store: StoreServer,
+) -> None:
+    owners, run = "{nexus:default}:owners", "{nexus:default}:run"
+    first = process(store.url, "box-1")
+    first.account(500)
+    async with dying(first.link):
+        await joined(first)
+        of_first = store.ask("HGET", owners, "box-1")
+    again = process(store.url, "box-1")
+    a, of_a = again.account(500)
+    async with running(again.link):
+        await joined(again)
+        assert await again.spend(a, of_a, COST)
+        await until(lambda: a.reported == COST)
+        store.ask("HSET", owners, "box-1", of_first)
+        store.ask("SET", run, "of another server")  # as where it starts with an old file
+        await until(lambda: again.link.is_quarantined)
+        await until(lambda: not again.link.is_quarantined)
+        assert await again.spend(a, of_a, COST)
+        await until(lambda: a.reported == 2 * COST)
+
+        assert again.money._owner == "box-1"
+        assert (a.spent, a.elsewhere) == (2 * COST, 0)
+
+
 @pytest.mark.parametrize(
     ("when_alone", "may"), [("block", False), ("grant", True), ("allow", True)]
 )
@@ -290,63 +340,6 @@ async def test_a_copied_disk_counts_under_a_name_of_its_own(store: StoreServer) 
         presumed = sum(row.nano_usd for row in copy.recovered)
         await until(lambda: b.elsewhere == COST)
         assert b.spent == COST + presumed
-
-
-# After a start: no store is needed ----------------------------------------------------------------
-
-
-def known(**owners: tuple[int, int]) -> dict[str, dict[str, str]]:
-    return {
-        "spent": {name: str(spent) for name, (spent, _) in owners.items()},
-        "granted": {name: str(ceiling) for name, (_, ceiling) in owners.items() if ceiling},
-    }
-
-
-def test_rows_that_nobody_told_count_towards_the_lease() -> None:
-    before = recover({"*": known(o=(100, 150))}, {"*": 120}, "o", is_first=True)
-
-    assert before.missing == (Recovered(None, 30, PRESUMED),)
-    assert before.bases["*"] == 150
-    assert before.added["*"] == 30
-
-
-def test_a_clients_rows_are_its_own_and_the_rest_is_nobodys() -> None:
-    found = {"*": known(o=(100, 120)), "key:laptop": known(o=(50, 55))}
-
-    before = recover(found, {"*": 90, "key:laptop": 45}, "o", is_first=True)
-
-    assert before.missing == (
-        Recovered("laptop", 5, LOST),
-        Recovered(None, 5, LOST),
-        Recovered("laptop", 5, PRESUMED),
-        Recovered(None, 15, PRESUMED),
-    )
-    assert before.bases == {"*": 120, "key:laptop": 55}
-
-
-def test_a_worker_that_comes_back_compares_no_ledger_that_others_write() -> None:
-    found = {"*": known(**{"o.0": (100, 110), "o.1": (40, 60)})}
-
-    before = recover(found, {"*": 500}, "o.1", is_first=False)
-
-    assert before.missing == (Recovered(None, 20, PRESUMED),)
-    assert before.bases["*"] == 60
-
-
-def test_of_all_workers_the_first_takes_what_the_ledger_has_over() -> None:
-    found = {"*": known(**{"o.0": (100, 0), "o.1": (40, 60)})}
-
-    before = recover(found, {"*": 150}, "o.0", is_first=True)
-
-    assert before.missing == ()
-    assert before.bases["*"] == 110
-
-
-def test_an_empty_store_learns_what_the_ledger_knows() -> None:
-    before = recover({}, {"*": 70, "key:laptop": 20}, "o", is_first=True)
-
-    assert before.missing == ()
-    assert before.bases == {"*": 70, "key:laptop": 20}
 
 
 async def test_an_answer_of_the_month_that_ended_meanwhile_grants_nothing(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nexus_tui.commands.status import fleet_words
+from tests.tui.commands.serving import COSTS, fake_nexus
+from tests.tui.process.test_cli import run
 
 ALONE = {
     "replica": "box-1",
@@ -45,3 +48,11 @@ def test_who_is_alone_tells_since_when_why_and_what_is_closed() -> None:
     )
     (open_word,) = fleet_words({"fleet": {**ALONE, "closed": []}})
     assert open_word.endswith("in time")
+
+
+def test_rows_that_postgresql_does_not_have_are_told(tmp_path: Path) -> None:
+    outbox = {"rows": 9, "oldest": 1.0, "is_fleet": False, "problem": "PostgreSQL (X): no"}
+    with fake_nexus(costs={"costs": {**COSTS, "outbox": outbox}}) as (url, _):
+        done = run(tmp_path, "status", "--url", url)
+
+    assert " ledger      9 rows wait here: PostgreSQL (X): no" in done.stdout.splitlines()

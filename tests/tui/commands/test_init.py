@@ -171,7 +171,9 @@ def current_umask() -> int:
 @pytest.mark.parametrize("cloud", [False, True])
 def test_a_key_is_used_only_with_the_option(tmp_path: Path, cloud: bool) -> None:
     (tmp_path / "nexus.toml").write_text("")
-    options = argparse.Namespace(config=tmp_path / "nexus.toml", host=None, port=None, cloud=cloud)
+    options = argparse.Namespace(
+        config=tmp_path / "nexus.toml", host=None, port=None, workers=None, cloud=cloud
+    )
 
     config = load(options, KEYS)
 

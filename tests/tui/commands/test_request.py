@@ -181,6 +181,31 @@ def test_json_is_the_whole_answer(tmp_path: Path) -> None:
     assert json.loads(whole.stdout) == {**TOLD, "bodies": BODIES}
 
 
+def test_of_a_fleet_the_replica_that_has_it_is_found_and_named(tmp_path: Path) -> None:
+    missing = {"/nexus/requests/none": {"error": {"message": "nor here"}}}
+    with fake_nexus(more={**BY_ID, **missing}) as (there, _):
+        told = {
+            "at": 1.0,
+            "fleet": {"replica": "box-1"},
+            "replicas": [
+                {"name": "box-1", "address": "http://127.0.0.1:9"},
+                {"name": "box-2", "address": there},
+            ],
+        }
+        gone = {"error": {"message": "no request has this id"}}
+        asked = {f"/nexus/requests/{one}": gone for one in (ID[:6], "none")}
+        with fake_nexus(more={"/nexus/replicas": told, **asked}) as (url, _):
+            found = run(tmp_path, "request", ID[:6], "--url", url)
+            captured = run(tmp_path, "request", ID[:6], "--url", url, "--captured", "--json")
+            alone = run(tmp_path, "request", ID[:6], "--url", url, "--only")
+            nowhere = run(tmp_path, "request", "none", "--url", url)
+
+    assert found.stdout.splitlines()[:2] == [f" request     {ID}", " replica     box-2"]
+    assert json.loads(captured.stdout) == {**TOLD, "replica": "box-2", "bodies": BODIES}
+    assert (alone.returncode, nowhere.returncode) == (1, 1)
+    assert "no request has this id" in nowhere.stderr
+
+
 def test_captured_bodies_are_shown_line_by_line(tmp_path: Path) -> None:
     with fake_nexus(more=BY_ID) as (url, _):
         whole = run(tmp_path, "request", ID[:6], "--url", url, "--captured")

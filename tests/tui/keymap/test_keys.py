@@ -170,7 +170,7 @@ def test_columns_that_there_are_not_are_refused_by_line(
 
     told = capsys.readouterr().err
     assert code == 2
-    assert f'{file}:2: tui.columns[1]: "stauts" is not one of time, id, key,' in told
+    assert f'{file}:2: tui.columns[1]: "stauts" is not one of time, id, replica, key,' in told
     assert 'did you mean "status"?' in told
     assert f'{file}:3: tui.columns[2]: "time" is there already' in told
 

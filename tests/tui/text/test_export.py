@@ -99,7 +99,7 @@ def test_a_table_has_the_same_headings_whatever_is_in_it() -> None:
         *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "counted"),
         *("is_estimated", "estimated_usd", "cost_usd", "is_unpriced"),
         *("error_code", "client_left", "client", "api", "tried", "is_streaming"),
-        *("at", "endpoint", "path", "agent", "session", "subagent"),
+        *("at", "endpoint", "path", "agent", "session", "subagent", "replica"),
     ]
 
 

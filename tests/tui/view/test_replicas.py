@@ -69,6 +69,16 @@ def test_several_are_one_line_and_short_where_there_is_little_room() -> None:
     assert line == "FLEET box-2 DEAD · box-3 not seen, config differs"
 
 
+def test_the_same_of_several_is_said_once() -> None:
+    lost = [box(number, alone_since=NOW) for number in (1, 2, 3)]
+
+    (line,) = replica_alarms(roll(*lost, box(4, differs=True)), is_short=True)
+
+    assert line.startswith("FLEET box-1 box-2 box-3 ALONE since ")
+    assert line.endswith(" · box-4 config differs")
+    assert line.count("ALONE") == 1
+
+
 def test_what_keeps_the_open_zone_says_so() -> None:
     fleet = roll(box(1, alone_since=NOW), keeps_open=True)
 

@@ -128,13 +128,18 @@ local function told(one, limit, owner)
   return answer
 end
 
+-- Whether nobody had begun in this start of the whole replica.
+local function begin(ctx, said)
+  local key = ctx.key("joined:" .. said.ledger .. ":" .. said.boot)
+  return redis.call("SET", key, "1", "NX", "EX", KEEP_SECONDS)
+end
+
 -- A process begins to count under an owner's name: what is known of the owner, and of the workers
 -- beside it. `first` tells the first one of a start of the whole replica.
 local function join(ctx, said)
   stand(ctx, said.owner, 0)
   local ledger = said.ledger
-  local is_first = redis.call("SET", ctx.key("joined:" .. ledger .. ":" .. said.boot), "1", "NX",
-    "EX", KEEP_SECONDS)
+  local is_first = begin(ctx, said)
   local found = {}
   for _, name in ipairs(redis.call("SMEMBERS", ctx.key("accounts:" .. said.month))) do
     local one, spent, granted = account_at(ctx, said.month, name), {}, {}
@@ -255,6 +260,7 @@ end
 -- The store has lost its data: the survivors write back what they last saw, the larger counts.
 function money.restore(ctx, said)
   if not (said and said.owner) then return end
+  if said.boot and not said.join then begin(ctx, said) end
   local before = redis.call("HGET", ctx.key("owners"), said.owner)
   -- Older data name a process that was there before this one.
   local is_gone = not before or not ctx.live[string.match(before, "^(%S+)")]

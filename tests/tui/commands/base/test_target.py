@@ -54,6 +54,7 @@ def asked_for(*words: str) -> argparse.Namespace:
         config=Path(config) if config else None,
         host=None,
         port=None,
+        workers=None,
         cloud=False,
     )
 

@@ -1,0 +1,59 @@
+"""What a ledger lacks after a crash, and from where its owner counts on. No store is needed."""
+
+from __future__ import annotations
+
+from nexus_core.state.leases.recovery import LOST, PRESUMED, Recovered, recover
+
+
+def known(**owners: tuple[int, int]) -> dict[str, dict[str, str]]:
+    return {
+        "spent": {name: str(spent) for name, (spent, _) in owners.items()},
+        "granted": {name: str(ceiling) for name, (_, ceiling) in owners.items() if ceiling},
+    }
+
+
+def test_rows_that_nobody_told_count_towards_the_lease() -> None:
+    before = recover({"*": known(o=(100, 150))}, {"*": 120}, "o", is_first=True)
+
+    assert before.missing == (Recovered(None, 30, PRESUMED),)
+    assert before.bases["*"] == 150
+    assert before.added["*"] == 30
+
+
+def test_a_clients_rows_are_its_own_and_the_rest_is_nobodys() -> None:
+    found = {"*": known(o=(100, 120)), "key:laptop": known(o=(50, 55))}
+
+    before = recover(found, {"*": 90, "key:laptop": 45}, "o", is_first=True)
+
+    assert before.missing == (
+        Recovered("laptop", 5, LOST),
+        Recovered(None, 5, LOST),
+        Recovered("laptop", 5, PRESUMED),
+        Recovered(None, 15, PRESUMED),
+    )
+    assert before.bases == {"*": 120, "key:laptop": 55}
+
+
+def test_a_worker_that_comes_back_compares_no_ledger_that_others_write() -> None:
+    found = {"*": known(**{"o.0": (100, 110), "o.1": (40, 60)})}
+
+    before = recover(found, {"*": 500}, "o.1", is_first=False)
+
+    assert before.missing == (Recovered(None, 20, PRESUMED),)
+    assert before.bases["*"] == 60
+
+
+def test_of_all_workers_the_first_takes_what_the_ledger_has_over() -> None:
+    found = {"*": known(**{"o.0": (100, 0), "o.1": (40, 60)})}
+
+    before = recover(found, {"*": 150}, "o.0", is_first=True)
+
+    assert before.missing == ()
+    assert before.bases["*"] == 110
+
+
+def test_an_empty_store_learns_what_the_ledger_knows() -> None:
+    before = recover({}, {"*": 70, "key:laptop": 20}, "o", is_first=True)
+
+    assert before.missing == ()
+    assert before.bases == {"*": 70, "key:laptop": 20}
