@@ -277,3 +277,17 @@ async def test_what_only_ollama_takes_goes_to_an_ollama() -> None:
 
     assert answer.json()["response"] == "Hi"
     assert gpu.received == []
+
+
+async def test_an_open_ollama_is_not_asked_without_word_from_the_fleets_store() -> None:
+    async with (
+        upstreams(answers({"models": []})) as (up,),
+        running(native(up.url, zone=PrivacyZone.OPEN)) as nexus,
+    ):
+        await nexus.http.get("/api/tags")
+        asked = len(up.received)
+        nexus.gateway.registry.set_cut_off(True)
+        await nexus.http.get("/api/tags")
+        await nexus.http.post("/api/show", json={"model": "m"})
+
+        assert len(up.received) == asked > 0

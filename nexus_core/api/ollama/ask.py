@@ -17,11 +17,12 @@ _WAIT_SECONDS = 2.0
 
 
 def ollama_agents(gateway: Gateway) -> dict[str, LocalAgent]:
-    """The agents of backends that speak this API, are on and not known to be down; by name."""
+    """The agents of backends that speak this API, may be used and are not down; by name."""
     found: dict[str, LocalAgent] = {}
     for backend in gateway.registry.snapshots():
         agent = gateway.fleet.agents.get(backend.name)
-        is_up = backend.is_on and backend.health is not HealthStatus.UNHEALTHY
+        is_open = backend.is_on and not backend.is_cut_off
+        is_up = is_open and backend.health is not HealthStatus.UNHEALTHY
         if is_up and isinstance(agent, LocalAgent) and DialectName.OLLAMA in agent.passes:
             found[backend.name] = agent
     return found
