@@ -225,7 +225,6 @@ _PLACEHOLDERS = frozenset(
         *("apikey", "api-key", "token", "x", "xx", "xxx"),
     }
 )
-)
 
 
 class KeyCutter:
