@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nexus_core.background import in_background
 from nexus_core.config.schema import Config
 from nexus_core.config.sections.limits import LimitsConfig
-from nexus_core.keys.file import Signature, is_there, signature
+from nexus_core.keys.file import Signature, Watched, is_there
 from nexus_core.money.ledger import ledger_path
 
 if TYPE_CHECKING:
@@ -78,9 +78,10 @@ class LiveKeys:
         self._is_optional = is_optional
         self._parts: tuple[KeyStorage, KeyTable] | None = None
         self._seen: Signature | None = None
+        self._watched = None if path is None else Watched(path)
         self._refreshing = asyncio.Lock()
-        if path is not None and is_there(path):
-            self._seen = signature(path)
+        if self._watched is not None and path is not None and is_there(path):
+            self._seen = self._watched.signature()
             store, _ = self.parts()
             self._take(read_keys(store))
 
@@ -142,28 +143,29 @@ class LiveKeys:
     async def refresh(self) -> None:
         """Go by what the store says now; never fails."""
         async with self._refreshing:
-            path = self.path
-            seen = None if path is None else signature(path)
+            seen = None if self._watched is None else self._watched.signature()
             store, _ = self.parts()
             self._take(await in_background(lambda: read_keys(store)))
             self._seen = seen
 
     async def run(self) -> None:
         """Watch the file until cancelled."""
-        path = self.path
+        watched = self._watched
         try:
-            if path is None:
+            if watched is None:
                 await asyncio.Event().wait()
-            while path is not None:
+            while watched is not None:
                 await asyncio.sleep(_LOOK_SECONDS)
-                seen, table = signature(path), self.table
+                seen, table = watched.signature(), self.table
                 if seen is None:
                     if table is not None and table.problem is None:
-                        table.fail(f"{path} is gone")
-                        log.error("client keys: %s is gone; the known ones are used", path)
+                        table.fail(f"{self.path} is gone")
+                        log.error("client keys: %s is gone; the known ones are used", self.path)
                 elif seen != self._seen or (table is not None and table.problem is not None):
                     await self.refresh()
         finally:
+            if watched is not None:
+                watched.close()
             if self._parts is not None:
                 self._parts[0].close()
 

@@ -214,12 +214,30 @@ class InferenceAgent(Protocol):
         ...
 
 
+# What manuals write where a server wants some key, whatever it is: vLLM's "EMPTY", "ollama", … An
+# answer may well have the word, and it is nobody's secret.
+_PLACEHOLDERS = frozenset(
+    {
+        *("none", "null", "empty", "ollama", "vllm", "lmstudio", "lm-studio", "llama.cpp"),
+        *("exo", "local", "localhost", "dummy", "fake", "test", "unused", "ignored"),
+        *("anything", "whatever", "placeholder", "na", "n/a", "no-key", "nokey", "not-needed"),
+        *("no-key-needed", "not-required", "no-key-required", "sk-no-key-required", "key"),
+        *("apikey", "api-key", "token", "x", "xx", "xxx"),
+    }
+)
+
+
 class KeyCutter:
-    """Redaction of a backend's key: replaces it in texts and bytes, plain or escaped as in JSON."""
+    """Redaction of a backend's key: replaces it in texts and bytes, plain or escaped as in JSON.
+
+    A placeholder such as `EMPTY` is no key, and stays.
+    """
 
     MARK = b"[key]"
 
     def __init__(self, key: str | None) -> None:
+        if key is not None and key.casefold() in _PLACEHOLDERS:
+            key = None
         self._key = key.encode() if key else None
         self._text = key or "\n"  # which no value holds
         self.has_key = self._key is not None  # else nothing is ever cut

@@ -55,6 +55,14 @@ def test_headers_are_cut_together_as_each_would_be(values: list[str], key: str |
     assert cutter.cut_headers(headers) == tuple((n, cutter.cut_text(v)) for n, v in headers)
 
 
+@pytest.mark.parametrize("key", ["EMPTY", "none", "ollama", "lm-studio", "x"])
+def test_a_word_in_place_of_a_key_is_not_cut_out_of_what_a_model_says(key: str) -> None:
+    answer = f"None of them: ollama, lm-studio, EMPTY; {key} x"
+
+    assert KeyCutter(key).cut_text(answer) == answer
+    assert not KeyCutter(key).has_key
+
+
 @pytest.mark.parametrize("said", [r"sk-a+b\nc_1", r"\s\k-a+b/c_1", "sk-a+b/c_2", r"\\" * 9])
 def test_what_is_not_the_key_stays(said: str) -> None:
     assert KeyCutter(KEY).cut_text(said + r"\u00e9") == said + r"\u00e9"
