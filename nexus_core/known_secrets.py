@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from nexus_core.catalog.providers import BackendType
+
 if TYPE_CHECKING:
     from nexus_core.config.schema import AuthConfig, BackendConfig
 
@@ -19,6 +21,34 @@ _CREATED = re.compile(FORM.encode())
 _LONG = 16  # characters; what is shorter may be a word, such as ollama, and counts as a whole only
 _MAX_KNOWN = 4096  # names
 MARK = b"***"
+# What manuals write where a server wants some key, whatever it is, beside the server's own name.
+_PLACEHOLDERS = frozenset(
+    {
+        *(
+            "none",
+            "null",
+            "empty",
+            "na",
+            "n/a",
+            "x",
+            "xx",
+            "xxx",
+            "dummy",
+            "fake",
+            "test",
+            "unused",
+        ),
+        *("ignored", "anything", "whatever", "placeholder", "local", "localhost", "lm-studio"),
+        *("llama.cpp", "no-key", "nokey", "not-needed", "no-key-needed", "not-required"),
+        *("no-key-required", "sk-no-key-required", "key", "apikey", "api-key", "token"),
+        *(kind.value for kind in BackendType),
+    }
+)
+
+
+def is_placeholder(key: str) -> bool:
+    """Whether it is nobody's secret, but a word that answers and requests may well have."""
+    return key.casefold() in _PLACEHOLDERS
 
 
 class KnownSecrets:
@@ -38,24 +68,37 @@ class KnownSecrets:
 
     def learn(self, auth: AuthConfig | None, backends: Iterable[BackendConfig]) -> None:
         """Take in the keys of a configuration, or of a part of it."""
-        found = {backend.api_key.encode() for backend in backends if backend.api_key}
+        keys = {backend.api_key for backend in backends if backend.api_key}
+        found = {key.encode() for key in keys if not is_placeholder(key)}
         if auth is not None:
             found |= {key.value for key in auth.api_keys}
             if auth.admin_key is not None:
                 found.add(auth.admin_key)
         if found <= self._all:
             return
-        self._all |= found
+        self._know(self._all | found)
+
+    @property
+    def is_any(self) -> bool:
+        """Whether one was learnt."""
+        return bool(self._all)
+
+    def forget(self) -> None:
+        """Know none, as at first."""
+        self._know(frozenset())
+
+    def _know(self, keys: frozenset[bytes]) -> None:
+        self._all = keys
         self._long = tuple(
             sorted((key for key in self._all if len(key) >= _LONG), key=len, reverse=True)
         )
-        self._shortest = min(_LONG, *map(len, self._all))
-        for forget in (self.names.clear, *self._caches):
-            forget()
+        self._shortest = min(_LONG, min(map(len, self._all), default=_LONG))
+        for clear in (self.names.clear, *self._caches):
+            clear()
 
-    def watch(self, forget: Callable[[], None]) -> None:
+    def watch(self, clear: Callable[[], None]) -> None:
         """Call this when there is another secret: what was kept before may hold it."""
-        self._caches.append(forget)
+        self._caches.append(clear)
 
     def are_in(self, text: bytes) -> bool:
         """Whether one of them stands in a text."""

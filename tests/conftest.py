@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from nexus_core.known_secrets import SECRETS
 from tests import examples, forked
 
 if TYPE_CHECKING:
@@ -73,6 +74,14 @@ def _made_once(create: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLCo
         return create(verify=verify, cert=cert, trust_env=trust_env)
 
     return made
+
+
+@pytest.fixture(autouse=True)
+def _secrets_are_those_of_one_test() -> Iterator[None]:
+    """They are of a process: without this a key of one test would be cut out in the next."""
+    yield
+    if SECRETS.is_any:
+        SECRETS.forget()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -13,6 +13,7 @@ from nexus_core.dialects.base import AnswerWriter, Dialect, HubTarget, StreamSta
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
+from nexus_core.known_secrets import is_placeholder
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import DialectName, ProbeResult
 from nexus_core.upstream.base import (
@@ -214,19 +215,6 @@ class InferenceAgent(Protocol):
         ...
 
 
-# What manuals write where a server wants some key, whatever it is: vLLM's "EMPTY", "ollama", … An
-# answer may well have the word, and it is nobody's secret.
-_PLACEHOLDERS = frozenset(
-    {
-        *("none", "null", "empty", "ollama", "vllm", "lmstudio", "lm-studio", "llama.cpp"),
-        *("exo", "local", "localhost", "dummy", "fake", "test", "unused", "ignored"),
-        *("anything", "whatever", "placeholder", "na", "n/a", "no-key", "nokey", "not-needed"),
-        *("no-key-needed", "not-required", "no-key-required", "sk-no-key-required", "key"),
-        *("apikey", "api-key", "token", "x", "xx", "xxx"),
-    }
-)
-
-
 class KeyCutter:
     """Redaction of a backend's key: replaces it in texts and bytes, plain or escaped as in JSON.
 
@@ -236,7 +224,7 @@ class KeyCutter:
     MARK = b"[key]"
 
     def __init__(self, key: str | None) -> None:
-        if key is not None and key.casefold() in _PLACEHOLDERS:
+        if key is not None and is_placeholder(key):
             key = None
         self._key = key.encode() if key else None
         self._text = key or "\n"  # which no value holds

@@ -49,6 +49,10 @@ async def test_a_cut_reaches_the_others_who_say_who_did_it(
         await two.ready()
         assert (await two.ask("c")).status_code == 200
 
+        async def knows_both() -> bool:
+            return len((await one.get("/nexus/state"))["replicas"]) == 2
+
+        await until(knows_both)
         told = await one.post("/nexus/zones/open", {"enabled": False})
         assert told.json()["replicas"] == 2, told.text
 
