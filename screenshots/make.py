@@ -24,10 +24,13 @@ from nexus_core.control.commands import Command, Outcome, ReloadConfig  # noqa: 
 from nexus_core.errors import ConfigError, ConfigProblem  # noqa: E402
 from nexus_core.types import Actor, PrivacyZone, Via  # noqa: E402
 from nexus_tui.app import NexusApp  # noqa: E402
+from nexus_tui.sources.base import EventSource  # noqa: E402
 from tests.tui.agents import ask_as_agents  # noqa: E402
+from tests.tui.client_keys import make_keys  # noqa: E402
 from tests.tui.fake_gateway import NOW  # noqa: E402
 from tests.tui.fleet import SECRET, Story, fixed_now, publish, seen  # noqa: E402
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage  # noqa: E402
+from tests.tui.three import logs_of_three, make_three  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Shot:
     keys: tuple[str, ...] = ()
     is_empty: bool = False
     prepare: Callable[[Stage], None] = lambda _: None
+    is_fleet: bool = False  # of three replicas, about whose cut `!` asks and then tells
 
 
 def refuse_reload(stage: Stage) -> None:
@@ -97,6 +101,8 @@ SHOTS: dict[str, Shot] = {
     "logs": Shot(keys=("6",)),
     "sessions": Shot(height=18, keys=("2", "t", "j", "space"), prepare=ask_as_agents),
     "explain": Shot(keys=("2", "x")),
+    "keys": Shot(height=20, keys=("7",), prepare=make_keys),
+    "fleet-cut": Shot(keys=("!",), is_fleet=True),
     "diff": Shot(keys=(*MARK_TWO, "d"), prepare=keep_two),
     "help": Shot(keys=("question_mark",)),
     "errors": Shot(keys=("3", "ctrl+r"), prepare=refuse_reload),
@@ -114,7 +120,13 @@ async def shoot(shot: Shot) -> str:
     shot.prepare(stage)
     logs = make_logs()
     logs.last_warning = None  # the last line shows the keys
-    app = NexusApp(stage.source, now=fixed_now, logs=logs)
+    source: EventSource = stage.source
+    if shot.is_fleet:
+        three = make_three()
+        three.fleet.tell("box-3", beat_at=NOW - 4.2)
+        source, logs = three.fleet, logs_of_three()
+        logs.last_warning = None
+    app = NexusApp(source, now=fixed_now, logs=logs)
     async with app.run_test(size=(shot.width, shot.height)) as pilot:
         await pilot.pause()
         for key in shot.keys:

@@ -67,7 +67,8 @@ class SharedLimits:
             return False
         if self.parallel is not None and not self._counts.covers(self.parallel):
             return False
-        if any(rate.free < amount for rate, amount in self._needs(tokens)):
+        rpm, tpm = self.rpm, self.tpm
+        if (rpm is not None and rpm.free < 1) or (tpm is not None and tpm.free < tokens):
             return False
         self._use(tokens)
         return True
@@ -120,8 +121,10 @@ class SharedLimits:
 
     def _use(self, tokens: int) -> None:
         at = self._rates.clock()
-        for rate, amount in self._needs(tokens):
-            rate.use(amount, at)
+        if self.rpm is not None:
+            self.rpm.use(1, at)
+        if self.tpm is not None:
+            self.tpm.use(tokens, at)
 
     # --- alone ---------------------------------------------------------------------------
 
