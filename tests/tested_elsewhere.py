@@ -198,6 +198,7 @@ ELSEWHERE = {
     "nexus_core/upstream/http1/engine.py": "upstream/test_engines.py",
     "nexus_core/upstream/http_proxy.py": "upstream/test_proxies.py",
     "nexus_core/upstream/httpx_engine.py": "upstream/test_engines.py",
+    "nexus_core/upstream/proxy_network.py": "upstream/test_proxies.py",
     "nexus_core/upstream/socks.py": "upstream/test_proxies.py",
     "nexus_core/workers/backends.py": "workers/test_hub.py",
     "nexus_core/workers/commands.py": "workers/test_hub.py",
