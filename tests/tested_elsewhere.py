@@ -304,6 +304,7 @@ ELSEWHERE = {
     "nexus_tui/widgets/backend_list.py": "tui/test_snapshots.py",
     "nexus_tui/widgets/base/ascii_bar.py": "tui/test_ascii.py",
     "nexus_tui/widgets/base/lines.py": "tui/test_dialogs.py",
+    "nexus_tui/widgets/base/moved.py": "tui/test_mouse.py",
     "nexus_tui/widgets/base/rowlist.py": "tui/test_pilot.py",
     "nexus_tui/widgets/base/scrolled.py": "tui/test_bodies.py",
     "nexus_tui/widgets/base/sortable.py": "tui/test_sorting.py",
