@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nexus_core.config.load import load_config
+from nexus_core.config.sections import fleet
 from nexus_core.config.sections.fleet import FleetConfig, host_name, place_of, split_address
 from nexus_core.errors import ConfigError
 
@@ -102,6 +103,16 @@ def test_wrong_values_are_told(tmp_path: Path, line: str, told: str) -> None:
 )
 def test_addresses_of_sentinels(text: str, address: tuple[str, int]) -> None:
     assert split_address(text) == address
+
+
+def test_without_its_client_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "find_spec", lambda _name: None)
+
+    told = problem(tmp_path, "[fleet]\n")
+
+    assert told == "[fleet] needs the extra: pip install 'nexus-gateway[fleet]'"
 
 
 def test_places_hold_no_password() -> None:
