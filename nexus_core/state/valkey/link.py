@@ -24,7 +24,8 @@ TAKE_SECONDS = 0.25  # no request waits longer for the store
 _UNKNOWN_REPLICAS = 4  # before the first beat, where the configuration expects no number
 _MOST_TAKES = 64  # of one call
 _LEAST_SECONDS = 0.004  # between two beats, however many hurry
-_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.25)  # before each new try to connect; then the last again
+# Before each new try to connect, then the last again: a failover takes some seconds.
+_PAUSES = (0.0, 0.02, 0.05, *(0.1,) * 100, 0.25)
 _NO_ANSWER = "no answer within 250 ms"
 _EVICTION = "noeviction"
 
@@ -251,6 +252,10 @@ class ValkeyLink:
             )
         if self.is_quarantined and not was_quarantined:
             self.hurry()
+        if (
+            left_ms := answer.get("quarantine_ms") or 0
+        ) > 0:  # what waits for its end waits no more
+            self._next_beat = min(self._next_beat, self._clock() + (left_ms + 1) / 1000)
         self.restores = self.is_quarantined
         if not is_beat:
             return
