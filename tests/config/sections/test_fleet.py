@@ -120,6 +120,15 @@ def test_places_hold_no_password() -> None:
     assert place_of("unix://user:pass@/run/v.sock?db=1") == "unix:///run/v.sock"
 
 
+def test_the_store_is_named_as_people_know_it() -> None:
+    ours = FleetConfig(url="unix:///tmp/nx/store.sock", name="workers")
+
+    assert ours.store == "the workers' store"
+    assert FleetConfig(url=URL["NEXUS_REDIS_URL"]).store == (
+        "the fleet's store at redis://10.0.0.5:6379"
+    )
+
+
 def test_a_replica_is_called_as_its_machine(tmp_path: Path) -> None:
     assert loaded(tmp_path, "[fleet]\n", URL).replica_name == host_name()
     assert loaded(tmp_path, '[fleet]\nreplica = "box-1"\n', URL).replica_name == "box-1"
