@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from nexus_core.observe.events import (
+    Attempt,
     AttemptFailed,
     FirstByteReceived,
     NexusEvent,
@@ -25,7 +26,15 @@ from nexus_core.observe.operation_stats import (
     OperationKey,
     OperationStats,
 )
-from nexus_core.observe.phases import Phase, record_of, take
+from nexus_core.observe.phases import (
+    BEGAN,
+    DECIDED,
+    FINISHED,
+    RECEIVED,
+    Reached,
+    record_of,
+    take,
+)
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import CountMethod, PrivacyZone, RouteReason
 
@@ -36,7 +45,7 @@ class Stats:
     """Everything counted since the start, or of a window (`windows`); read it freely.
 
     What each number means to people: docs/numbers.md. It changes with the phases of requests
-    (`phases`), and with events made elsewhere (`apply`).
+    (`take_in`), and with events made elsewhere (`apply`).
     """
 
     # Slots: past thirty attributes a plain instance is slow to count with.
@@ -94,16 +103,19 @@ class Stats:
         values = [(name, getattr(self, name)) for name in self.__slots__]
         return {name: value for name, value in values if isinstance(value, int)}
 
-    @property
-    def phases(self) -> Mapping[Phase, Callable[[RequestRecord], None]]:
-        """What counts each phase of a request."""
-        return {
-            Phase.RECEIVED: self._receive,
-            Phase.DECIDED: self._attempt,
-            Phase.FAILED: self._fail,
-            Phase.BEGAN: self._begin,
-            Phase.FINISHED: self._finish,
-        }
+    def take_in(self, reached: Sequence[Reached]) -> None:
+        """Count phases of requests, in the order in which they were reached."""
+        for phase, record, number in reached:
+            if phase is RECEIVED:
+                self._receive(record)
+            elif phase is DECIDED:
+                self._attempt(record)
+            elif phase is BEGAN:
+                self._begin(record)
+            elif phase is FINISHED:
+                self._finish(record)
+            else:
+                self._fail(record, record.failures[number - 1].attempt)
 
     def apply(self, event: NexusEvent) -> None:
         """Count an event that was made elsewhere; what is state, and no count, changes nothing."""
@@ -114,7 +126,7 @@ class Stats:
                 record = self.under_way.get(event.request_id)
                 if record is None:  # its beginning was not seen: a record of this event alone
                     record = RequestRecord(event.request_id, event.at)
-                self.phases[take(record, event)](record)
+                self.take_in([(take(record, event), record, len(record.failures))])
             case RequestRefused():
                 self.turned_away += 1
                 self.refusals[event.code] += 1
@@ -147,8 +159,7 @@ class Stats:
                 model = UNKNOWN_MODEL
         record.operation = self.operations[OperationKey(record.endpoint, name, kind, model)]
 
-    def _fail(self, record: RequestRecord) -> None:
-        attempt = record.failures[-1].attempt
+    def _fail(self, record: RequestRecord, attempt: Attempt) -> None:
         error = _attempt_error(attempt.status)
         backend = self.backends[attempt.backend]
         backend.failures += 1

@@ -213,6 +213,7 @@ class LocalSource:
         return self._core.registry.snapshots()
 
     def changed(self) -> list[RequestRecord]:
+        self._core.bus.settle()
         return self._changes.take()
 
     def drain(self) -> list[NexusEvent]:
