@@ -34,7 +34,7 @@ _NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 _RETRY_SECONDS = 0.1  # while stderr is not read
 _LAST_SECONDS = 1.0  # at the end of the process, for stderr to be read
 _FLUSH_SECONDS = 0.02  # that a request's line may wait for others, to be written with them
-_FLUSH_LINES = 16  # that are waited for; more at once would hold up the event loop
+_FLUSH_LINES = 32  # that are waited for; more at once would hold up the event loop
 
 # Libraries that tell of every request or connection at INFO, in lines of their own.
 _CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "asyncio")
