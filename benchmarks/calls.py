@@ -6,8 +6,9 @@ a pause stands beside. Comprehensions do not count (most are no functions since 
 does anything of a library. A border is crossed where a function of one package folder
 (nexus_tui.actions) calls one of another (nexus_tui.view), be it through a library such as Textual.
 A request goes from the bytes that its client sends to the last ones that it gets, with its log
-line, and with its share of what is done for several at once; the toggle from the key to the screen at rest. What requests keep in memory
-is counted as well: in blocks of Python's allocator, and in objects that the garbage collector sees.
+line, and with its share of what is done for several at once; the toggle from the key to the screen
+at rest. What requests keep in memory is counted as well: in blocks of Python's allocator, and in
+objects that the garbage collector sees.
 
 Run: python benchmarks/calls.py [--json] [--top N]
 """
@@ -24,8 +25,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -207,21 +208,28 @@ async def count_requests() -> Requests:
 
     Server, client and what lies between are the real ones; the kernel is missing (fake_wires.py).
     """
+    with _logging_as_it_was():
+        async with _clients_of_a_new_gateway() as clients:
+            counts = {}
+            for name, load in LOADS.items():
+                portion = partial(_portion, clients[:1], load.request)
+                counts[name] = await _fewest(portion)
+        async with _clients_of_a_new_gateway() as clients:  # whose lists are empty
+            return Requests(counts, await _finished(clients), await _waiting(clients))
+
+
+@asynccontextmanager
+async def _clients_of_a_new_gateway() -> AsyncGenerator[list[ClientWire]]:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, FakeLoop)
-    with tempfile.TemporaryDirectory() as folder, _logging_as_it_was():
+    with tempfile.TemporaryDirectory() as folder:
         async with (
             backend_that_never_reads() as url,
             nexus_in_this_loop(url, Path(folder), Swap("counted")) as nexus,
             loop.clients_of(nexus.port, WAITING) as clients,
         ):
             await at_rest()
-            finished = await _finished(clients)
-            counts = {}
-            for name, load in LOADS.items():
-                portion = partial(_portion, clients[:1], load.request)
-                counts[name] = await _fewest(portion)
-            return Requests(counts, finished, await _waiting(clients))
+            yield clients
 
 
 async def _portion(clients: list[ClientWire], request: bytes) -> Count:
