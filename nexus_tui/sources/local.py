@@ -272,7 +272,7 @@ class LocalSource:
         shared = self._core.shared
         if shared is None:
             return None
-        from nexus_core.control.shared.told import fleet_at
+        from nexus_core.control.shared.as_json import fleet_at
 
         return read_roll(fleet_at(shared, self.now()))
 

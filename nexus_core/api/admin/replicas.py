@@ -67,7 +67,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         the others as they were.
         """
         shared = _shared(gateway)
-        from nexus_core.control.shared.told import fleet_at
+        from nexus_core.control.shared.as_json import fleet_at
 
         return fleet_at(shared, gateway.now())
 
@@ -95,7 +95,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         The caller's key goes with it and must be good there, too.
         """
         shared = _shared(gateway)
-        from nexus_core.control.shared.told import address_of
+        from nexus_core.control.shared.as_json import address_of
 
         address = address_of(shared, name)
         if address is None:
