@@ -20,6 +20,7 @@ from nexus_core.providers.base import AnswerStream, Call, Response, read_whole
 from nexus_core.providers.details import (
     Details,
     DetailsReader,
+    read_llamacpp_models,
     read_llamacpp_props,
     read_lmstudio_models,
     read_ollama_ps,
@@ -41,13 +42,14 @@ class DetailsSource(msgspec.Struct, frozen=True):
 
     path: str
     read: DetailsReader
+    read_list: DetailsReader | None = None  # of its model list, where the path tells nothing
     shows_each: bool = False  # what a model can do is asked for one by one, at /api/show
 
 
 _DETAILS = {  # the others tell nothing
     BackendType.OLLAMA: DetailsSource("/api/ps", read_ollama_ps, shows_each=True),
     BackendType.VLLM: DetailsSource("/v1/models", read_vllm_models),
-    BackendType.LLAMACPP: DetailsSource("/props", read_llamacpp_props),
+    BackendType.LLAMACPP: DetailsSource("/props", read_llamacpp_props, read_llamacpp_models),
     BackendType.LMSTUDIO: DetailsSource("/api/v1/models", read_lmstudio_models),
 }
 
@@ -98,6 +100,11 @@ class LocalAgent(OpenAIAgent):
             if status != 200:
                 return None
         details = await read_long(lambda raw: source.read(parse_json(raw), listing.names), listed)
+        if source.read_list is not None and not details:
+            read_list = source.read_list
+            return await read_long(
+                lambda raw: read_list(parse_json(raw), listing.names), listing.raw
+            )
         if not source.shows_each:
             return details
         await self._show_new(listing.names)

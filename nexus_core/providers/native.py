@@ -39,7 +39,9 @@ _OF_REQUEST = re.compile(rb'with id|"(?:param|code)"\s*:\s*"', re.IGNORECASE)
 _TOO_LONG = re.compile(rb"context|too long|too many tokens|exceed", re.IGNORECASE)
 # llama.cpp, by its words: what it doesn't know in these formats it leaves out without an error.
 # Tried with b10434: tools that are no functions, forms of an answer, documents, search results.
-_LEAVES_OUT = re.compile(rb"'(?:input|messages)' is required")
+_LEAVES_OUT = re.compile(
+    rb"'(?:input|messages)' is required|model name is missing from the request"  # of its router
+)
 
 
 class Asked(msgspec.Struct, frozen=True):
