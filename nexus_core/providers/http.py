@@ -207,6 +207,7 @@ class HttpAgent:
         """Request details of models: loaded, context window, capabilities; None if unavailable.
 
         Raises:
+            NoListError: what lists its models to everybody refuses the key.
             UpstreamError: there is no answer.
             ValueError: the answer is invalid.
         """
@@ -243,7 +244,10 @@ class HttpAgent:
             taken = time.monotonic() - started
             if self._spec.has_deployments:
                 return ProbeResult(elapsed_ms=taken * 1000, detail=_DEPLOYMENTS)
-            details = await self._details(listing, timeout_seconds - taken)
+            try:
+                details = await self._details(listing, timeout_seconds - taken)
+            except NoListError as error:
+                return self._without_list(error, taken * 1000)
             return ProbeResult(elapsed_ms=taken * 1000, models=listing.names, details=details)
         elapsed_ms = (time.monotonic() - started) * 1000
         return ProbeResult(
@@ -276,7 +280,11 @@ class HttpAgent:
         return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.UNREACHABLE, detail=why)
 
     async def _details(self, listing: Listing, seconds: float) -> Mapping[str, ModelDetails] | None:
-        """Request details within a time limit; a failure here does not change the health."""
+        """Request details within a time limit; a failure here does not change the health.
+
+        Raises:
+            NoListError: what lists its models to everybody refuses the key.
+        """
         try:
             async with asyncio.timeout(seconds):
                 return await self.ask_details(listing)
