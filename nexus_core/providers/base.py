@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -184,7 +184,7 @@ class InferenceAgent(Protocol):
         """
         ...
 
-    async def send(self, call: Call, may_send: MaySend) -> Response:
+    def send(self, call: Call, may_send: MaySend) -> Awaitable[Response]:
         """Send a call and wait for the answer's head.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -63,10 +63,20 @@ class UpstreamShortageError(UpstreamError):
 
 
 class UpstreamResponse(Protocol):
-    """A response whose headers were received and whose body is unread."""
+    """A response whose headers were received and whose body is unread.
+
+    As it stands, what an agent gives where it translates nothing: then there is neither a `stream`
+    of the translation nor a `usage` that is known beside the body.
+    """
 
     @property
     def status(self) -> int: ...
+
+    @property
+    def stream(self) -> None: ...
+
+    @property
+    def usage(self) -> None: ...
 
     @property
     def headers(self) -> Headers:
@@ -103,13 +113,14 @@ class UpstreamEngine(Protocol):
     Asks the request's `may_send` when there is a connection and nothing was written on it.
     """
 
-    async def send(
+    def send(
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
-    ) -> UpstreamResponse:
+    ) -> Awaitable[UpstreamResponse]:
         """Send and wait for the answer's head. The wait for it is the caller's to bound.
 
         Raises:
-            UpstreamError: one of its children above.
+            UpstreamError: one of its children above; also for want of descriptors, whatever it was
+                that could not be opened or imported.
         """
         ...
 

@@ -32,6 +32,9 @@ def decoded(response: UpstreamResponse, max_bytes: int) -> UpstreamResponse:
 class Decoded:
     """A response with its Content-Encoding decoded."""
 
+    stream: None = None
+    usage: None = None
+
     def __init__(self, response: UpstreamResponse, encoding: str, max_bytes: int) -> None:
         self.status = response.status
         self.headers: Headers = tuple(
