@@ -115,7 +115,7 @@ class Response(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """The body's next bytes as they arrive; empty at its end.
+        """The body's next bytes as they arrive; empty at its end: then nothing is left to close.
 
         Cancelling a read of a stream loses nothing: the next one gives it.
 

@@ -86,6 +86,8 @@ class UpstreamResponse(Protocol):
     async def read(self) -> bytes:
         """The body's next bytes, undecoded: what has come since the last read; empty at its end.
 
+        Then nothing is left to be closed.
+
         Cancelling a read loses nothing: the next one gives it. Reading ahead is bounded, so a
         slow reader slows the backend down.
 

@@ -53,6 +53,7 @@ class ScriptedResponse:
             if isinstance(part, bytes) and part:
                 self.is_read = True
                 return part
+        self.closed = True  # nothing is left to close
         return b""
 
     async def close(self, *, is_read: bool = False) -> None:

@@ -47,6 +47,8 @@ class HeldStream:
 
     status = 200
     headers: Headers = (("content-type", "text/event-stream"),)
+    stream: None = None
+    usage: None = None
 
     def __init__(self, turns: Turns) -> None:
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
