@@ -257,7 +257,6 @@ ELSEWHERE = {
     "nexus_tui/process/loop.py": "tui/process/test_cli.py",
     "nexus_tui/process/streams.py": "tui/process/test_cli.py",
     "nexus_tui/process/workers/command.py": "tui/process/workers/test_supervisor.py",
-    "nexus_tui/process/workers/private_store.py": "tui/process/workers/test_supervisor.py",
     "nexus_tui/process/workers/spec.py": "tui/process/workers/test_supervisor.py",
     "nexus_tui/process/workers/worker.py": "tui/process/workers/test_supervisor.py",
     "nexus_tui/screens/backends.py": "tui/test_snapshots.py",
