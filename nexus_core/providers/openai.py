@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Collection
+from collections.abc import Collection, Coroutine
+from typing import Any
 from urllib.parse import quote
 
 from nexus_core.catalog.spec import NO_QUIRKS, Quirks
@@ -104,7 +105,7 @@ class OpenAIAgent(HttpAgent):
 
         return WayBack(plain, refuses_addition, remember)
 
-    def send(self, call: Call, may_send: MaySend) -> Awaitable[Response]:
+    def send(self, call: Call, may_send: MaySend) -> Coroutine[Any, Any, Response]:
         """Send a call and wait for the answer's head.
 
         Raises:

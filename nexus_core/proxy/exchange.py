@@ -19,7 +19,7 @@ from nexus_core.errors import (
 )
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Call, InferenceAgent, Response
-from nexus_core.providers.base import ReportedError, WayBack, read_whole
+from nexus_core.providers.base import ReportedError, WayBack, read_whole, whole_at_hand
 from nexus_core.providers.passed_stream import PassedStream
 from nexus_core.providers.rewritten_stream import RewrittenStream
 from nexus_core.proxy.deadlines import NEVER, Deadlines
@@ -128,7 +128,10 @@ class Exchange:
                     if status < 300 and call.is_streaming:
                         answer = await self._begin(response, headers, call)
                     else:
-                        body = await read_whole(response, self.server.max_response_bytes)
+                        most = self.server.max_response_bytes
+                        body = whole_at_hand(response, most)
+                        if body is None:
+                            body = await read_whole(response, most)
                         self.is_open = False
                         answer = self._whole(status, headers, body, call)
                 except _AdditionRefusedError as refused:  # once more, without it

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from functools import partial
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 from nexus_core import descriptors
 from nexus_core.background import load_in_background
@@ -44,7 +44,7 @@ class _EngineOnDemand:
 
     def send(
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
-    ) -> Awaitable[UpstreamResponse]:
+    ) -> Coroutine[Any, Any, UpstreamResponse]:
         proxy = request.proxy
         kind = self._kind if proxy is None else engine_for(proxy, self._kind)
         engine = self._engines.get(kind)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
@@ -83,13 +83,15 @@ class UpstreamResponse(Protocol):
         """In order of arrival, names in lower case."""
         ...
 
+    def at_hand(self) -> bytes | None:
+        """What is left of the body, if all of it is here; None: it is to be read."""
+        ...
+
     async def read(self) -> bytes:
         """The body's next bytes, undecoded: what has come since the last read; empty at its end.
 
-        Then nothing is left to be closed.
-
-        Cancelling a read loses nothing: the next one gives it. Reading ahead is bounded, so a
-        slow reader slows the backend down.
+        At its end nothing is left to close. Cancelling a read loses nothing: the next one gives it.
+        Reading ahead is bounded, so a slow reader slows the backend down.
 
         Raises:
             UpstreamProtocolError: the body ended before its framing said so.
@@ -117,7 +119,7 @@ class UpstreamEngine(Protocol):
 
     def send(
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
-    ) -> Awaitable[UpstreamResponse]:
+    ) -> Coroutine[Any, Any, UpstreamResponse]:
         """Send and wait for the answer's head. The wait for it is the caller's to bound.
 
         Raises:

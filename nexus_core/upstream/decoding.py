@@ -46,6 +46,10 @@ class Decoded:
         self._max_bytes = max_bytes
         self._read_on: Callable[[], Awaitable[bytes]] | None = None  # once the first bytes came
 
+    def at_hand(self) -> bytes | None:
+        """None: it is to be read."""
+        return None
+
     async def read(self) -> bytes:
         """The body's next bytes; empty at its end.
 

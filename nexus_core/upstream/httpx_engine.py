@@ -180,6 +180,9 @@ class HttpxResponse:
             return UpstreamProtocolError(wording.SWITCHED)
         return None
 
+    def at_hand(self) -> bytes | None:
+        return b"" if self._is_over else None
+
     async def read(self) -> bytes:
         if self._is_over:
             return b""

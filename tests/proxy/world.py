@@ -170,6 +170,9 @@ class Script:
 
         self._reads = 0  # that gave something
 
+    def at_hand(self) -> bytes | None:
+        return None
+
     async def read(self) -> bytes:
         if self._behaviour == "broken":
             raise UpstreamProtocolError("not HTTP")

@@ -60,6 +60,9 @@ class HeldStream:
         self.sent_at = self._turns.count
         return self
 
+    def at_hand(self) -> bytes | None:
+        return None
+
     async def read(self) -> bytes:
         event = await self.queue.get()
         if event is None:

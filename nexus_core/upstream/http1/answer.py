@@ -57,6 +57,13 @@ class Answer:
         self._waiter = waiter = self._loop.create_future()
         return waiter
 
+    def at_hand(self) -> bytes | None:
+        """What is left of the body, if all of it is here; None: it is to be read."""
+        if not self._is_over:
+            return None
+        held, self._held = self._held, b""
+        return held
+
     async def read(self) -> bytes:
         """The next bytes of the body; empty at its end.
 
