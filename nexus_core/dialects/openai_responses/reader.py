@@ -123,5 +123,5 @@ class ResponseStreamReader:
 
     def _learn(self, response: object) -> None:
         if is_object(response):
-            self.usage = usage_of(response)
-            self.service_tier = tier_of(response)
+            self.usage = usage_of(response) or self.usage
+            self.service_tier = tier_of(response) or self.service_tier
