@@ -196,6 +196,32 @@ class EventSplitter:
         """Bytes received of an unfinished event."""
         return len(self._held) if self._parser is None else self._parser.pending_bytes
 
+    def feed_one(self, data: bytes, at: int) -> tuple[list[bytes], int]:
+        """Feed the data from there on up to the end of an event; all of it where none ends.
+
+        Gives what `feed` gives, nearly always that one event, and where it ends.
+
+        Raises:
+            ValueError: a line or an event is longer than the limits of SseParser.
+        """
+        line_end = data.find(b"\n", at)
+        while line_end >= 0:
+            if data.startswith(b"\n", line_end + 1):
+                event, end = data[at:line_end], line_end + 2
+                if self.is_between and self._is_begun and b"\r" not in event:
+                    return [event], end
+                return self.feed(data[at:end]), end
+            if data.startswith(b"\r\n", line_end + 1):
+                end = line_end + 3
+                return self.feed(data[at:end]), end
+            line_end = data.find(b"\n", line_end + 1)
+        return self.feed(data[at:]), len(data)
+
+    @property
+    def is_between(self) -> bool:
+        """Whether what comes next begins an event, whose lines end with line feeds."""
+        return not self._held and self._parser is None
+
     def finish(self) -> list[bytes]:
         """What is left of a stream that ended without its blank line."""
         if self._parser is not None:
@@ -205,6 +231,11 @@ class EventSplitter:
             self._parser = SseParser()
             return [*map(_as_bytes, self._parser.feed(held)), *self.finish()]
         return [held] if held else []
+
+
+def separator_before(data: bytes, end: int) -> bytes:
+    """The blank line of the event that ends there, with the line end before it."""
+    return b"\r\n\r\n" if data.endswith(b"\r\n\r\n", 0, end) else b"\n\n"
 
 
 def _as_bytes(event: SseEvent) -> bytes:

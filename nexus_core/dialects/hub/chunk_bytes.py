@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from nexus_core.dialects.sse import encode_event
@@ -9,7 +11,7 @@ from nexus_core.types import JsonObject
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(str).decode
-_SPECIAL = bytes(range(32)) + b'"\\'  # in a text of JSON: what is escaped, or ends it
+SPECIAL = bytes(range(32)) + b'"\\'  # in a text of JSON: what is escaped, or ends it
 
 
 def encode_chunk(chunk: JsonObject) -> bytes:
@@ -67,18 +69,27 @@ def decode_text(text: bytes) -> str:
     return _decode(b'"%b"' % text)
 
 
-def rewrite_texts(texts: list[bytes]) -> tuple[list[bytes], int, int]:
-    """Write texts of JSON, without their quotation marks, as `encode_chunk` writes them.
+class Rewritten(NamedTuple):
+    """Texts of JSON, without their quotation marks, as `encode_chunk` writes them."""
 
-    Gives their bytes and characters, too.
+    texts: list[bytes]
+    size: int  # bytes of all texts
+    characters: int
+    given: int  # bytes as they came
+    has_escapes: bool  # as they came
+
+
+def rewrite_texts(texts: list[bytes]) -> Rewritten:
+    """Write texts of JSON, without their quotation marks, as `encode_chunk` writes them.
 
     Raises:
         ValueError: one is no text of JSON, or holds a lone surrogate.
     """
     together = b" ".join(texts)
-    if together.translate(None, _SPECIAL) == together:
-        blanks = len(texts) - 1
-        return texts, len(together) - blanks, len(together.decode()) - blanks
+    blanks = len(texts) - 1
+    given = len(together) - blanks
+    if together.translate(None, SPECIAL) == together:
+        return Rewritten(texts, given, len(together.decode()) - blanks, given, False)
     strings = list(map(decode_text, texts))
     texts = [_encode(string)[1:-1] for string in strings]
-    return texts, sum(map(len, texts)), sum(map(len, strings))
+    return Rewritten(texts, sum(map(len, texts)), sum(map(len, strings)), given, True)
