@@ -158,6 +158,7 @@ class EventSplitter:
         self._held: bytes = b""  # of an event that has not ended
         self._is_begun = False
         self._parser: SseParser | None = None  # of a stream that needs it, from then on
+        self.is_between = False  # what comes next begins an event
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that are complete with these bytes; some may be comments.
@@ -181,14 +182,16 @@ class EventSplitter:
             lines = b"".join(events)
             if not (b"\n" in lines or b"\r" in lines or len(self._held) > MAX_LINE_BYTES):
                 self._held = events.pop()
+                self.is_between = not self._held
                 return events
             data = data.replace(b"\r\n", b"\n")
         # A carriage return at the very end may be the first half of a line end.
         if (has_returns and data.find(b"\r", 0, -1) >= 0) or len(self._held) > MAX_LINE_BYTES:
-            self._held, self._parser = b"", SseParser()
+            self._held, self._parser, self.is_between = b"", SseParser(), False
             return [_as_bytes(event) for event in self._parser.feed(data)]
         events = data.split(b"\n\n")
         self._held = events.pop()
+        self.is_between = not self._held
         return events
 
     @property
@@ -208,7 +211,7 @@ class EventSplitter:
         while line_end >= 0:
             if data.startswith(b"\n", line_end + 1):
                 event, end = data[at:line_end], line_end + 2
-                if self.is_between and self._is_begun and b"\r" not in event:
+                if self.is_between and b"\r" not in event:
                     return [event], end
                 return self.feed(data[at:end]), end
             if data.startswith(b"\r\n", line_end + 1):
@@ -216,11 +219,6 @@ class EventSplitter:
                 return self.feed(data[at:end]), end
             line_end = data.find(b"\n", line_end + 1)
         return self.feed(data[at:]), len(data)
-
-    @property
-    def is_between(self) -> bool:
-        """Whether what comes next begins an event, whose lines end with line feeds."""
-        return not self._held and self._parser is None
 
     def finish(self) -> list[bytes]:
         """What is left of a stream that ended without its blank line."""

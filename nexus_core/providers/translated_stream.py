@@ -212,38 +212,39 @@ class TranslatedStream:
         if self.is_ended or self.failure is not None:
             return b""
         is_wanted = self._translator.counts_unended_event and not self._stream.is_complete
-        made = self._translate(b"", is_end=True) if is_wanted else b""
+        made = self._translate(b"", self._events.finish()) if is_wanted else b""
         return self._keys.cut(made + self._end() if self._stream.is_complete else made)
 
-    def _translate(self, data: bytes, *, is_end: bool = False) -> bytes:
+    def _translate(self, data: bytes, whole: list[bytes] | None = None) -> bytes:
+        """Translate events of any kind, up to one that ends the stream: first these, then others.
+
+        Args:
+            whole: without the blank lines behind them.
+        """
         made: list[bytes] = []
         stream, events, at = self._stream, self._events, 0
         try:
-            while at < len(data) and not self.is_ended:
+            while True:
+                for event in whole or ():
+                    if self.is_ended:
+                        break
+                    if piece := self._translate_one(event):
+                        made.append(piece)
+                        stream.learn(event, separator_before(data, at))
+                if at >= len(data) or self.is_ended:
+                    break
                 if events.is_between:
                     end, piece = stream.feed_texts(data, at)
                     if end > at:
                         made.append(piece)
-                        at = end
+                        at, whole = end, None
                         continue
-                found, at = events.feed_one(data, at)
-                self._translate_each(found, separator_before(data, at), made)
-            if is_end:
-                self._translate_each(events.finish(), b"", made)
+                whole, at = events.feed_one(data, at)
         except StreamFailedError as error:
             self.failure = as_reported(error)
         except ValueError as error:
             self.failure = _untranslatable(error)
         return b"".join(made)
-
-    def _translate_each(self, events: list[bytes], separator: bytes, made: list[bytes]) -> None:
-        """Translate events of any kind, up to one that ends the stream."""
-        for event in events:
-            if self.is_ended:
-                return
-            if piece := self._translate_one(event):
-                made.append(piece)
-                self._stream.learn(event, separator)
 
     def _translate_one(self, data: bytes) -> bytes:
         """Translate an event of any kind."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from nexus_core.dialects.sse import encode_event
@@ -69,27 +67,18 @@ def decode_text(text: bytes) -> str:
     return _decode(b'"%b"' % text)
 
 
-class Rewritten(NamedTuple):
-    """Texts of JSON, without their quotation marks, as `encode_chunk` writes them."""
-
-    texts: list[bytes]
-    size: int  # bytes of all texts
-    characters: int
-    given: int  # bytes as they came
-    has_escapes: bool  # as they came
-
-
-def rewrite_texts(texts: list[bytes]) -> Rewritten:
+def rewrite_texts(texts: list[bytes]) -> tuple[list[bytes], int, int]:
     """Write texts of JSON, without their quotation marks, as `encode_chunk` writes them.
+
+    Gives their bytes and characters, too.
 
     Raises:
         ValueError: one is no text of JSON, or holds a lone surrogate.
     """
     together = b" ".join(texts)
-    blanks = len(texts) - 1
-    given = len(together) - blanks
     if together.translate(None, SPECIAL) == together:
-        return Rewritten(texts, given, len(together.decode()) - blanks, given, False)
+        blanks = len(texts) - 1
+        return texts, len(together) - blanks, len(together.decode()) - blanks
     strings = list(map(decode_text, texts))
     texts = [_encode(string)[1:-1] for string in strings]
-    return Rewritten(texts, sum(map(len, texts)), sum(map(len, strings)), given, True)
+    return texts, sum(map(len, texts)), sum(map(len, strings))

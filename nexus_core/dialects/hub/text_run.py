@@ -127,14 +127,17 @@ class TextRun:
                 if b"" in texts:
                     texts = [text for text in texts if text]  # nothing is said by the others
                 end = taken * len(self._between) + size
-                tails = (self._same_tails * taken)[:-1]
-                found = Continued(end, taken, texts, size, size, size, False, tails)
+                lines = (self._same_tails * taken)[:-1]
+                found = Continued(end, taken, texts, size, size, size, False, lines)
             else:
                 found = self._continued(looked_at, texts, None)
-                if found is None:
-                    self._tries -= 1
+                self._tries -= found is None
         if found is None:
-            found = self._continued(looked_at, *self._with_tails(looked_at))
+            texts, tails = self._with_tails(looked_at)
+            try:
+                found = self._all(looked_at, texts, tails)
+            except ValueError:
+                found = self._continued(looked_at, texts, tails)
         if found is None:
             self._most = _LEAST
             return None
@@ -203,8 +206,10 @@ class TextRun:
         """What all of them say.
 
         Raises:
-            ValueError: one is not alike.
+            ValueError: one is not alike, or there is none.
         """
+        if not texts:
+            raise ValueError("no event")
         taken, lines = len(texts), b""
         if tails is None:
             if not data.startswith(self._between.join(texts), len(self._before)):
@@ -218,17 +223,18 @@ class TextRun:
             lines = b"{" + joined
             end = taken * (len(self._next + self._begins + self._after) - len(_NEXT_LINE))
             end += len(joined) + len(_NEXT_LINE)
-        written = rewrite_texts(texts)
-        texts, end = written.texts, end + written.given
-        if b"" in texts:
-            texts = [text for text in texts if text]  # nothing is said by the others
+        given_bytes = len(b"".join(texts))
+        rewritten, text_bytes, characters = rewrite_texts(texts)
+        has_escapes = rewritten is not texts
+        if b"" in rewritten:
+            rewritten = [text for text in rewritten if text]  # nothing is said by the others
         return Continued(
-            end,
+            end + given_bytes,
             taken,
-            texts,
-            text_bytes=written.size,
-            characters=written.characters,
-            given_bytes=written.given,
-            has_escapes=written.has_escapes,
-            tails=lines,
+            rewritten,
+            text_bytes,
+            characters,
+            given_bytes,
+            has_escapes,
+            lines,
         )

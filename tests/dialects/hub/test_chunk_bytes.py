@@ -52,13 +52,11 @@ def test_a_frame_around_texts_is_the_chunks_with_them(
 def test_texts_are_rewritten_as_chunks_have_them(texts: list[str], is_ascii: bool) -> None:
     written = [json.dumps(text, ensure_ascii=is_ascii).encode()[1:-1] for text in texts]
 
-    rewritten, size, characters, given, has_escapes = rewrite_texts(written)
+    rewritten, size, characters = rewrite_texts(written)
 
     assert rewritten == [encode_chunk({"": text})[11:-4] for text in texts]
     assert size == sum(map(len, rewritten))
     assert characters == sum(map(len, texts))
-    assert given == sum(map(len, written))
-    assert has_escapes == any(b"\\" in text for text in written)
 
 
 @pytest.mark.parametrize("odd", [b'"', b"\\", b"\\x", b"\n", b"\xff", b"\\ud83d"])
