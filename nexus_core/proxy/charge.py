@@ -144,8 +144,7 @@ class Charge:
     async def counted(self, at: float) -> None:
         """An answer begins that does not tell its usage yet: take the count of its prompt.
 
-        A stream does not wait for it: its header tells an estimate as well without, and so does
-        that of one that began before its prompt was counted.
+        A stream does not wait for it: its header tells an estimate as well without.
         """
         if self._priced is None:
             return
@@ -153,6 +152,8 @@ class Charge:
             if self._is_long:
                 self._soon.cancel()
                 self._begin_to_count()
+            else:
+                self._count = estimate_tokens(self._priced.name, self._prompt())
         elif not (self._count or self._reading or self._counting or self._is_streaming):
             self._begin_to_count()
         if self._reading is not None:

@@ -15,6 +15,7 @@ from nexus_core.types import JsonObject, is_list, is_object
 
 # The fields of a delta that a text may be in, and whether it is thinking.
 _FIELDS = {"content": False, "text": False, "reasoning_content": True, "reasoning": True}
+_DONE = b"data: [DONE]"
 _SAY_NOTHING = {"index", "role"}  # fields of a choice or a delta beside its text
 
 
@@ -85,6 +86,8 @@ class ChunkReader:
         return [one for one in read if one is not None]
 
     def _read_one(self, data: bytes, separator: bytes) -> list[JsonObject] | Sign | None:
+        if data == _DONE:
+            return None
         event = read_event(data)
         if event is None:
             return Sign.OF_LIFE if data.lstrip().startswith(b":") else None
