@@ -65,7 +65,7 @@ class GeminiStreamReader:
         self.report: ErrorReport | None = None  # in mid-stream
         self.is_complete = False  # a candidate has the reason for its end, or the prompt is blocked
         self._counted = b""  # the last line with counts, not read yet,
-        self._names = b""  # and what stands in it from there on but for numbers
+        self._names: bytes = b""  # and what stands in it from there on but for numbers
         self._counts: JsonObject = {}
         self._text_bytes = 0  # behind the last counts
         self._last = b""
@@ -100,7 +100,7 @@ class GeminiStreamReader:
             start = max(lines.rfind(b"\n", 0, at), lines.rfind(b"\r", 0, at)) + 1
             end = lines.find(b"\n", at)
             end = len(lines) if end < 0 else end
-            names = lines[at:end].translate(None, _DIGITS)
+            names: bytes = lines[at:end].translate(None, _DIGITS)
             if names != self._names and self._counted:
                 _ = self.usage  # it may have told what this one leaves out
             self._counted, self._names = lines[start:end], names
