@@ -14,6 +14,7 @@ from textual.message_pump import MessagePump
 from textual.strip import Strip
 from textual.widget import Widget
 
+from nexus_tui.draw.in_place import place_of, write_lines
 from nexus_tui.draw.palettes import Depth, palette
 from nexus_tui.draw.theme import style
 from nexus_tui.text.glyphs import in_ascii
@@ -115,14 +116,22 @@ class LineWidget(Widget):
     def redraw(self) -> None:
         """Compare and repaint; free of cost on the terminal when nothing has changed."""
         width, height = self.size
-        if not width or not height or not self.is_shown:
+        if not width or not height:
+            return
+        app = app_of(self)
+        at = place_of(self, app)
+        if at is None and not self.is_shown:
             return
         new = list(self.lines(width, height)[:height])
         old, self._lines = self._lines, new
-        for first, last in _runs(old, new):
-            for y in range(first, last):
-                self._strips.pop(y, None)
-            self.refresh(Region(0, first, width, last - first))
+        changed = [y for first, last in _runs(old, new) for y in range(first, last)]
+        for y in changed:
+            self._strips.pop(y, None)
+        if at is None:
+            for first, last in _runs(old, new):
+                self.refresh(Region(0, first, width, last - first))
+        elif changed:
+            write_lines(self, app, at, [(y, self.render_line(y)) for y in changed])
 
     def redraw_all(self) -> None:
         """Paint every line anew, as after a change of size or selection style."""
