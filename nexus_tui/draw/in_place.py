@@ -15,7 +15,9 @@ from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widget import Widget
 
-_SYNC_START = "\x1b[?2026h"  # https://gist.github.com/christianparpart/d8a62cc1ab659194337d73e399004036
+_SYNC_START = (
+    "\x1b[?2026h"  # https://gist.github.com/christianparpart/d8a62cc1ab659194337d73e399004036
+)
 _SYNC_END = "\x1b[?2026l"
 
 # Textual is pinned exactly, as what is asked of it here is its own.

@@ -116,22 +116,21 @@ class LineWidget(Widget):
     def redraw(self) -> None:
         """Compare and repaint; free of cost on the terminal when nothing has changed."""
         width, height = self.size
-        if not width or not height:
-            return
-        app = app_of(self)
-        at = place_of(self, app)
-        if at is None and not self.is_shown:
+        if not width or not height or not self.is_shown:
             return
         new = list(self.lines(width, height)[:height])
         old, self._lines = self._lines, new
-        changed = [y for first, last in _runs(old, new) for y in range(first, last)]
+        runs = [*_runs(old, new)]
+        changed = [y for first, last in runs for y in range(first, last)]
         for y in changed:
             self._strips.pop(y, None)
-        if at is None:
-            for first, last in _runs(old, new):
-                self.refresh(Region(0, first, width, last - first))
-        elif changed:
+        if not changed:
+            return
+        app = app_of(self)
+        if (at := place_of(self, app)) is not None:
             write_lines(self, app, at, [(y, self.render_line(y)) for y in changed])
+        else:
+            self.refresh(*[Region(0, first, width, last - first) for first, last in runs])
 
     def redraw_all(self) -> None:
         """Paint every line anew, as after a change of size or selection style."""
