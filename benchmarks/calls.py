@@ -51,7 +51,7 @@ WAITING, FINISHED = 32, 640  # requests that are looked at together
 BACKENDS = 50
 SIZE = (120, 62)  # columns, lines: every backend has its row
 QUIET_SECONDS = 0.3  # without a call of ours, and longer than a pause between two paintings
-ROUNDS = 4  # of which the one with the fewest calls counts: a tick of the clock may fall into one
+ROUNDS = 6  # of which the one with the fewest calls counts: a tick of the clock may fall into one
 
 _PACKAGES = tuple(
     os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), package, "")

@@ -75,9 +75,8 @@ class Tally:
         self.completion_tokens += sum([usage.completion_tokens for _, usage in used])
         self.cached_tokens += sum([usage.cached_tokens for _, usage in used])
         self.cost_nano_usd += sum([row.cost.nano_usd for row, _ in used if row.cost is not None])
-        self.is_estimated = self.is_estimated or any(
-            [row.counted is not _REPORTED for row, _ in used]
-        )
+        if not self.is_estimated:
+            self.is_estimated = any(row.counted is not _REPORTED for row, _ in used)
 
     @property
     def cached_share(self) -> float | None:

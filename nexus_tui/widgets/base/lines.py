@@ -14,7 +14,7 @@ from textual.message_pump import MessagePump
 from textual.strip import Strip
 from textual.widget import Widget
 
-from nexus_tui.draw.in_place import place_of, write_lines
+from nexus_tui.draw.in_place import write_in_place
 from nexus_tui.draw.palettes import Depth, palette
 from nexus_tui.draw.theme import style
 from nexus_tui.text.glyphs import in_ascii
@@ -125,12 +125,7 @@ class LineWidget(Widget):
         changed = [y for first, last in runs for y in range(first, last)]
         for y in changed:
             self._strips.pop(y, None)
-        if not changed:
-            return
-        app = app_of(self)
-        if (at := place_of(self, app)) is not None:
-            write_lines(self, app, at, [(y, self.render_line(y)) for y in changed])
-        else:
+        if changed and not write_in_place(self, app_of(self), changed):
             self.refresh(*[Region(0, first, width, last - first) for first, last in runs])
 
     def redraw_all(self) -> None:

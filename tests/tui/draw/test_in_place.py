@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from nexus_tui.app import NexusApp
-from nexus_tui.draw.in_place import place_of
+from nexus_tui.draw.in_place import write_in_place
 from nexus_tui.widgets.base.lines import Line
 from tests.tui.fleet import fixed_now, make_source
 from tests.tui.screen import press, screen_text, still
@@ -58,7 +58,7 @@ async def test_a_line_is_written_where_it_stands_and_only_that(
         sent, shown = written(app, monkeypatch), composed(app, monkeypatch)
         shows(app, "all is well")
         app.bars.hints.redraw()
-        await pilot.pause(0.1)
+        await pilot.pause()
 
         (text,) = sent
         assert _MOVE.findall(text)[0] == ("24", "1")
@@ -111,12 +111,12 @@ async def test_what_moves_is_left_to_the_compositor(monkeypatch: pytest.MonkeyPa
     app = make(monkeypatch)
     async with app.run_test(size=(120, 36)) as pilot:
         await still(pilot)
-        assert place_of(app.tabs.dashboard.list, app) is not None
+        assert write_in_place(app.tabs.dashboard.list, app, [0])
+        assert not write_in_place(app.tabs.requests.list, app, [0])  # of a tab that is not shown
 
         app.screen._layout_required = True
 
-        assert place_of(app.tabs.dashboard.list, app) is None
-        assert place_of(app.tabs.requests.list, app) is None  # of a tab that is not shown
+        assert not write_in_place(app.tabs.dashboard.list, app, [0])
 
 
 async def test_painting_leaves_nothing_to_the_garbage_collector(
