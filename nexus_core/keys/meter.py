@@ -101,12 +101,15 @@ class KeyMeter:
     def begin(self, at: int) -> None:
         """A request begins, which something else than `wait` lets in."""
         self.under_way += 1
-        self._count(1, 0, at)
+        if at >= self._minute_ends:
+            self._turn(at)
+        self._requests += 1
 
     def refuse(self, at: int) -> None:
         """What began was not let in."""
         self.under_way -= 1
-        self._count(-1, 0, at)
+        if at < self._minute_ends:
+            self._requests -= 1
 
     def wait(self, tokens: int, at: int) -> int:
         """As the protocol says; what waits for another request to end may ask again in a second."""
@@ -122,8 +125,7 @@ class KeyMeter:
             rpm.take(1, at)
         if tpm is not None:
             tpm.take(tokens, at)
-        self.under_way += 1
-        self._count(1, 0, at)
+        self.begin(at)
         return 0
 
     def leave(self, taken: int, used: int, began: int, at: int) -> None:
@@ -133,7 +135,9 @@ class KeyMeter:
             self.shared.leave(taken, used, at - began)
         elif self.tpm is not None:
             self.tpm.settle(taken, used, at - began, at)
-        self._count(0, used, at)
+        if at >= self._minute_ends:
+            self._turn(at)
+        self._tokens += used
 
     def used(self, at: int) -> tuple[int | None, int | None]:
         """How much of the limits on requests and on tokens is used now."""
@@ -156,12 +160,9 @@ class KeyMeter:
         """Requests begun, and tokens used by those that ended, since the minute began."""
         return (self._requests, self._tokens) if at < self._minute_ends else (0, 0)
 
-    def _count(self, requests: int, tokens: int, at: int) -> None:
-        if at >= self._minute_ends:
-            self._minute_ends = (at // MINUTE + 1) * MINUTE
-            self._requests = self._tokens = 0
-        self._requests += requests
-        self._tokens += tokens
+    def _turn(self, at: int) -> None:
+        self._minute_ends = (at // MINUTE + 1) * MINUTE
+        self._requests = self._tokens = 0
 
 
 def _rate(rate: Rate | None, limit: int | None) -> Rate | None:

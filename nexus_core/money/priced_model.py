@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.prices import HeldPrice, Price, Prices
 from nexus_core.observe.events import TokenUsage
+from nexus_core.tokens.count import scaled
 from nexus_core.types import Cost
 
 _MAX_TIERS = 16  # backends name them
+
+
+class Estimate(NamedTuple):
+    """What an attempt is expected to cost before it is sent."""
+
+    backend: BackendSnapshot
+    model: str  # by the backend's own name
+    priced: PricedModel
+    cost: Cost | None  # None: nobody knows
 
 
 class PricedModel:
@@ -55,6 +67,11 @@ class PricedModel:
         """What so many plain tokens cost."""
         price = self.price(at)
         return None if price is None else price.plain_cost(prompt, completion)
+
+    def expected_cost(self, prompt: int, completion: int, at: float) -> Cost | None:
+        """The same of a prompt whose length tells that it has about so many."""
+        price = self.price(at)
+        return None if price is None else price.plain_cost(scaled(self.name, prompt), completion)
 
 
 def _priced_as(backend: BackendSnapshot, model: str) -> str:

@@ -14,6 +14,7 @@ from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger_schema import ledger_row
+from nexus_core.money.priced_model import Estimate
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import Attempt, AttemptFailed, BudgetStatusChanged
 from nexus_core.observe.phases import Phase, decided
@@ -51,6 +52,7 @@ class RequestProgress:
     is_at_backend: bool = False  # an exchange is in progress, not a wait for a slot
     queued_until: float | None = None  # by the loop's time, of a wait that an attempt ends
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
+    estimate: Estimate | None = None  # of the attempt that was decided last
     charge: Charge | None = None  # of the attempt in progress, or of the one that answered
     reported_usage: ReportedUsage | None = None  # of that attempt, in tokens
 
@@ -129,12 +131,21 @@ class RequestProgress:
         record.version += 1
         self.bus.reach(Phase.DECIDED, record, attempt)
 
+    def estimated(self, backend: BackendSnapshot, model: str) -> Estimate:
+        """What an attempt at a cloud backend is expected to cost: for its lease and its charge."""
+        known = self.estimate
+        if known is None or known.backend is not backend or known.model != model:
+            known = self.cost_tracker.estimate(backend, model, self.demand, self.now())
+            self.estimate = known
+        return known
+
     def open_charge(self, backend: BackendSnapshot, model: str) -> None:
         """An attempt begins: reserve its expected cost; nothing may be awaited before."""
         self.is_at_backend = True
         at = self.now()
-        self.charge = Charge(self.cost_tracker, self.request, backend, model, at)
-        if self.cost_tracker.budget.is_limited:
+        estimate = self.estimated(backend, model) if backend.type.is_cloud else None
+        self.charge = Charge(self.cost_tracker, self.request, model, estimate, at)
+        if self.cost_tracker.budget.has_news:
             self._publish_budget(at)
 
     def hints_dropped(self, hints: tuple[str, ...]) -> None:
@@ -144,6 +155,7 @@ class RequestProgress:
     def needs_window(self, tokens: int) -> None:
         """A backend told how long the prompt is: no shorter window is asked again."""
         self.demand = replace(self.demand, prompt_tokens=tokens)
+        self.estimate = None
 
     async def counted(self) -> None:
         """Wait until the prompt's tokens are counted; usually done when an answer begins.
@@ -264,7 +276,7 @@ class RequestProgress:
         record.version += 1
         self.bus.reach(Phase.FINISHED, record)
         tracker.ledger.append(ledger_row(record))
-        if tracker.budget.is_limited:
+        if tracker.budget.has_news:
             self._publish_budget(at)
         log_request(log, record)
 
