@@ -52,6 +52,16 @@ class Rate:
         wait = self._full_at - at + needed * self._interval - self._window
         return wait if wait > 0 else 0
 
+    def enter(self, cost: int, at: int) -> bool:
+        """Take so much, if it may be used now."""
+        before = self._full_at if self._full_at > at else at
+        needed = cost if cost < self.limit else self.limit
+        if before + needed * self._interval > at + self._window:
+            return False
+        full_at, latest = before + cost * self._interval, at + self._window
+        self._full_at = full_at if full_at < latest else latest
+        return True
+
     def settle(self, taken: int, used: int, elapsed: int, at: int) -> None:
         """Give back what was taken and not used, or owe the rest.
 
@@ -113,20 +123,17 @@ class KeyMeter:
 
     def wait(self, tokens: int, at: int) -> int:
         """As the protocol says; what waits for another request to end may ask again in a second."""
-        rpm, tpm = self.rpm, self.tpm
-        longest = 0 if rpm is None else rpm.wait(1, at)
-        if tpm is not None and (wait := tpm.wait(tokens, at)) > longest:
-            longest = wait
-        if self.parallel is not None and self.under_way >= self.parallel and longest < SECOND:
-            longest = SECOND
-        if longest:
-            return longest
+        rpm, tpm, is_full = self.rpm, self.tpm, self.is_full
+        if not is_full and (rpm is None or rpm.enter(1, at)):
+            if tpm is None or tpm.enter(tokens, at):
+                self.begin(at)
+                return 0
+            if rpm is not None:
+                rpm.take(-1, at)
+        longest = SECOND if is_full else 0
         if rpm is not None:
-            rpm.take(1, at)
-        if tpm is not None:
-            tpm.take(tokens, at)
-        self.begin(at)
-        return 0
+            longest = max(longest, rpm.wait(1, at))
+        return longest if tpm is None else max(longest, tpm.wait(tokens, at))
 
     def leave(self, taken: int, used: int, began: int, at: int) -> None:
         """As the protocol says."""

@@ -70,6 +70,7 @@ class MoneyLease:
     def begin(self, base: int, spent_at_first: int) -> None:
         """Count on from here."""
         self._base = base - spent_at_first
+        self._claimed = self.spent + self.books.reserved
         self._add_up()
 
     def count_others(self, nano_usd: int) -> None:
@@ -81,8 +82,12 @@ class MoneyLease:
         self.elsewhere = self._others + self._base
 
     def likely(self, step: int) -> int:
-        """What is worth asking for beside a request of this estimate."""
-        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step)
+        """What is worth asking for beside a request of this estimate.
+
+        While the rate rises, as much as was claimed since the last report.
+        """
+        of_late = self.spent + self.books.reserved - self._claimed
+        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step, of_late)
 
     def wanted(self, at: float, step: int) -> int:
         """How much should be left: what a second costs, at least two estimates; 0 while idle."""
@@ -96,4 +101,4 @@ class MoneyLease:
         if at - self._used_at > _IDLE_SECONDS:
             self._rate = 0.0
             return 0
-        return self.likely(step)
+        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step)

@@ -287,7 +287,8 @@ class MoneyLeases:
             "spent": str(lease.spent),
             "held": str(lease.held),
             "keep": str(max([lease.ceiling, *lease.pending])),
-            "want": str(max(0, wanted - lease.left)),
+            # Beyond what is larger, spent or granted: after a start nothing is granted.
+            "want": str(max(0, lease.held + wanted - max(lease.ceiling, lease.spent))),
             "step": str(lease.step),
         }
         if limit is not None:

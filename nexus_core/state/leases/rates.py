@@ -81,9 +81,11 @@ class RateLease:
         self.left = 0
 
     def chunk(self, need: int, live: int) -> int:
-        """How much is worth taking at once."""
-        likely = int(self._per_second * _CHUNK_SECONDS)
-        return max(need, 1, min(likely, self.limit // (2 * max(1, live))))
+        """How much is worth taking at once; while the rate rises, as much as was used of late."""
+        share = self.limit // (2 * max(1, live))
+        of_late = self._taken - self.left - self._used_at_first
+        likely = max(int(self._per_second * _CHUNK_SECONDS), min(of_late, share // 4))
+        return max(need, 1, min(likely, share))
 
     def used(self, at: float) -> int:
         """How much of the fleet's limit is used, as last heard."""

@@ -52,6 +52,20 @@ async def test_a_wide_limit_is_taken_in_chunks(store: StoreServer) -> None:
         assert one.link.calls - one.link.beats - before < done * 0.6
 
 
+async def test_while_the_rate_rises_chunks_grow(store: StoreServer) -> None:
+    one = process(
+        store.url, "box-1", beat_milliseconds=1000, open_zone_lease_seconds=2, dead_after_seconds=4
+    )
+    rate = one.rates.share("rpm laptop", 60_000)
+    async with running(one.link):
+        before = one.link.calls - one.link.beats
+
+        for _ in range(1000):
+            assert not await begin(one, rate)
+
+        assert one.link.calls - one.link.beats - before <= 20
+
+
 async def test_a_chunk_is_never_more_than_a_share_of_the_limit() -> None:
     rate = RateLease("rpm laptop", 100)
     rate.take(200)
