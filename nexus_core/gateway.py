@@ -147,7 +147,9 @@ class Gateway:
             from nexus_core.control.shared.process import Shared
 
             number = None if options.worker is None else options.worker.number
-            self.shared = Shared(live, self.forwarder, lambda: self.operator, number)
+            self.shared = Shared(
+                live, self.forwarder, lambda: self.operator, self.health.confirm, number
+            )
             self.keys.join(self.shared.link)
             self.shared.lease(self.cost_tracker, self.queue, self.keys, options.worker)
 

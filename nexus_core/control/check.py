@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nexus_core.aliases import is_glob, may_overlap, resolve_aliases
+from nexus_core.catalog import BackendType
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import (
     BackendConfig,
@@ -23,6 +24,7 @@ from nexus_core.config.schema import (
 from nexus_core.config.wording import did_you_mean, shown, shown_path
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot import first_byte_seconds
+from nexus_core.money.price_list import load_price_list
 from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
 
 _MAX_NAMED = 5  # models in one line
@@ -73,6 +75,7 @@ def check_config(
         yield from _backend(backend, probes.get(backend.name), configured.get(backend.name))
         yield from _first_byte(backend, config.server)
     yield from _models(config.routing, _ServedNames(fleet, probes))
+    yield from _pricing(config)
     yield check_storage(config.storage.path)
 
 
@@ -247,6 +250,25 @@ def _demands(policy: PolicyConfig) -> Iterator[str]:
         yield "zone restricted"
     if policy.min_tier is not None:
         yield f"tier {policy.min_tier}"
+
+
+# Prices -------------------------------------------------------------------------------------------
+
+
+def _pricing(config: Config) -> Iterator[Finding]:
+    """Tables of prices by which nothing is ever priced."""
+    types = [each.value for each in BackendType]
+    names = [name for name in config.pricing if name not in types]
+    listed = load_price_list().providers if names else ()
+    for name in names:
+        if name in listed:
+            continue
+        own = [each.type for each in config.backends if each.name == name]
+        mend = f"write [pricing.{own[0]}]" if own else "correct it"
+        near = "" if own else did_you_mean(name, [*types, *listed])
+        text = f"{shown(name)} is no type of backends, so it prices nothing"
+        hint = f"prices go by a backend's type, not its name; {mend}{near}"
+        yield Finding(Level.WARNING, shown_path(("pricing", name)), text, hint)
 
 
 # The disk -----------------------------------------------------------------------------------------

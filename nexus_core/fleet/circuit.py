@@ -75,6 +75,7 @@ class Circuit:
         is_unreachable: bool = False,
         content: int | None = None,
         is_shared: bool = False,
+        is_hinted: bool = False,
     ) -> None:
         """A request failed. No connection opens the circuit at once, else it takes several.
 
@@ -82,6 +83,7 @@ class Circuit:
             content: a digest of the request, where the same one counts once however often it is
                 repeated; None: every failure counts.
             is_shared: it failed at another backend as well, and a third one answered it.
+            is_hinted: another process has this circuit open, so one failure here says enough.
         """
         if content is not None:
             if content in self._contents:
@@ -92,7 +94,8 @@ class Circuit:
         else:
             self.failures += 1
         is_row = (
-            self.failures >= FAILURES_TO_OPEN or self.shared_failures >= SHARED_FAILURES_TO_OPEN
+            self.failures >= (1 if is_hinted else FAILURES_TO_OPEN)
+            or self.shared_failures >= SHARED_FAILURES_TO_OPEN
         )
         if not (is_unreachable or self.is_open or is_row):
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from nexus_core.fleet.bad_news import BadNews
 from nexus_core.fleet.circuit import NO_COOLDOWNS, Circuit, Circuits, Cooldown
@@ -54,6 +54,8 @@ class Cooldowns:
         self._bad_news = BadNews(clock)
         # Told of each cooldown that a backend asked for: its model, or None, seconds, and why.
         self.on_rest: Callable[[str, str | None, float, str], None] | None = None
+        # Circuits that other processes of the fleet have open: backend, and model or None.
+        self.hinted: Collection[tuple[str, str | None]] = ()
 
     # --- what requests show --------------------------------------------------------------
 
@@ -78,8 +80,13 @@ class Cooldowns:
             content, is_shared: as for `Circuit.fail`.
         """
         if self._knows(name):
-            circuit = self._of(name).of(model)
-            circuit.fail(self._clock(), why, content=content, is_shared=is_shared)
+            self._of(name).of(model).fail(
+                self._clock(),
+                why,
+                content=content,
+                is_shared=is_shared,
+                is_hinted=(name, model) in self.hinted,
+            )
             self._update(name)
 
     def rest(
@@ -123,6 +130,15 @@ class Cooldowns:
         if name in self.circuits:
             self.circuits[name].end_half_open_request(model)
             self._update(name)
+
+    def open_circuits(self) -> Iterator[tuple[str, str | None]]:
+        """Backends whose circuit is open, with the model, or None where all of it is meant."""
+        for name, (whole, models) in self._shown.items():
+            if whole is not None and whole.is_circuit_open:
+                yield name, None
+            for model, cooldown in models.items():
+                if cooldown.is_circuit_open:
+                    yield name, model
 
     # --- what probes and operators say ---------------------------------------------------
 

@@ -11,7 +11,7 @@ from nexus_core.config.schema import HealthCheckConfig
 from nexus_core.fleet.bad_news import BadNews
 from nexus_core.fleet.registry import Registry
 from nexus_core.providers import InferenceAgent
-from nexus_core.types import HealthStatus, ProbeResult
+from nexus_core.types import HealthCause, HealthStatus, ProbeResult
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +73,31 @@ class HealthChecks:
             self._doubted.add(name)
             self._looks.create_task(self._settle_doubt(name), name=f"probe-{name}")
 
+    def confirm(self, name: str) -> None:
+        """Another process can't reach a backend: ask it, and leave it alone if that is so here.
+
+        Nothing is asked of one that may not be used, or that is left alone already.
+        """
+        if self._looks is None or name in self._doubted or name not in self._registry.names:
+            return
+        backend = self._registry.snapshot(name)
+        if backend.is_usable(self._registry.clock()) and backend.cooldown is None:
+            self._doubted.add(name)
+            self._looks.create_task(self._settle_hint(name), name=f"probe-{name}")
+
     async def _settle_doubt(self, name: str) -> None:
         try:
             await self._look(name)
         finally:
             self._doubted.discard(name)
+
+    async def _settle_hint(self, name: str) -> None:
+        try:
+            result = await self._check(name)
+        finally:
+            self._doubted.discard(name)
+        if result.cause is HealthCause.UNREACHABLE and not result.is_inconclusive:
+            self._registry.cooldowns.unreachable(name, result.detail or "it can't be reached")
 
     def forget(self, name: str) -> None:
         """A backend is gone, or known already."""

@@ -77,6 +77,11 @@ class PriceList:
         self._snapshot = snapshot
         self.source = f"genai-prices {version} ({_checked_on(snapshot.providers)})"
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The vendors that it has prices of, by its own ids."""
+        return tuple(provider.id for provider in self._snapshot.providers)
+
     def provider_at(self, url: str) -> str | None:
         """The vendor whose API is at `url`; None when the list knows none there."""
         try:

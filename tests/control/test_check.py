@@ -261,3 +261,19 @@ def test_a_folder_that_may_not_be_written_is_an_error(tmp_path: Path) -> None:
 
     assert check_storage(str(tmp_path / "nexus.db")).level is Level.ERROR
     tmp_path.chmod(0o700)
+
+
+def test_prices_under_a_name_that_is_no_type_are_a_warning() -> None:
+    price = {"m": {"input_per_1k": 1.0, "output_per_1k": 1.0}}
+    names = ("vllm", "groq", "x-ai", "gpu-box", "opena")  # types, a vendor of the list, others
+    values = {"backends": (backend("gpu-box"),), "storage": MEMORY}
+    config = Config.model_validate({**values, "pricing": dict.fromkeys(names, price)})
+    how = "prices go by a backend's type, not its name"
+
+    found = bad(config, **{"gpu-box": UP})
+
+    assert [(one.level, one.about, one.hint) for one in found] == [
+        (Level.WARNING, "pricing.gpu-box", f"{how}; write [pricing.vllm]"),
+        (Level.WARNING, "pricing.opena", f'{how}; correct it; did you mean "openai"?'),
+    ]
+    assert found[0].text == '"gpu-box" is no type of backends, so it prices nothing'

@@ -253,3 +253,30 @@ def test_a_cooldown_whose_time_is_over_leaves_nothing_behind() -> None:
 
     assert not world.registry.snapshot("a").cooldowns
     assert world.news() == [began("m", 30, "answered 429")]
+
+
+def test_one_failure_is_enough_where_another_replica_has_the_circuit_open() -> None:
+    world = World()
+    world.cooldowns.hinted = {("a", "m")}
+    assert world.keeps_away() == set()  # a hint alone keeps nobody away
+
+    world.fail("n", times=1)
+    world.cooldowns.fail("a", "m", "answered 500", is_shared=True)  # it may be the request
+    assert world.keeps_away() == set()
+    world.fail("m", times=1)
+
+    assert world.keeps_away() == {"m"}
+    assert list(world.cooldowns.open_circuits()) == [("a", "m")]
+
+
+def test_open_circuits_are_those_that_failed_and_not_what_a_backend_asked_for() -> None:
+    world = World()
+    world.cooldowns.rest("a", "m", 30.0, "answered 429")
+    assert list(world.cooldowns.open_circuits()) == []
+
+    world.cooldowns.unreachable("a", "refused")
+    world.seconds += 60  # half-open
+
+    assert list(world.cooldowns.open_circuits()) == [("a", None)]
+    world.probe(WELL)
+    assert list(world.cooldowns.open_circuits()) == []

@@ -151,3 +151,28 @@ async def test_a_403_while_nothing_is_probed_or_of_a_backend_that_is_gone_does_n
         running.cancel()
 
     assert agent.asked == 1
+
+
+@pytest.mark.parametrize(("found", "is_left_alone"), [(UP, False), (DOWN, True)])
+async def test_what_another_replica_cannot_reach_is_asked_once_and_counts_as_it_is_found_here(
+    found: ProbeResult, is_left_alone: bool
+) -> None:
+    agent = DoubtedAgent("a", UP, found)
+    health, registry, _ = checks(HealthCheckConfig(enabled=False), agent)
+    health.confirm("a")  # health checks do not run yet
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(health.run())
+        agent.may_answer.set()
+        await health.first_round()
+        for _ in range(3):
+            health.confirm("a")
+        health.confirm("gone")
+        await settled()
+        has_cooldown = registry.snapshot("a").cooldown is not None
+        registry.set_enabled("a", False)
+        health.confirm("a")
+        await settled()
+        running.cancel()
+
+    assert (agent.asked, has_cooldown) == (2, is_left_alone)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.api.listen.test_server import talk
-from tests.fleet.replica import Replica, backend, replicas
+from tests.fleet.replica import Replica, backend, chat, replicas
 from tests.fleet.server import StoreServer, store_server
 from tests.fleet.upstream import Upstream, upstream
 from tests.tui.process.test_cli import run
@@ -184,3 +184,24 @@ async def test_a_rest_that_one_replica_was_asked_for_is_obeyed_by_all(
             return {(await one.ask()).status_code, (await two.ask()).status_code} == {200}
 
         await until(both_answer, 5)
+
+
+async def test_a_backend_that_fails_elsewhere_is_left_alone_only_once_it_fails_here(
+    tmp_path: Path, store: StoreServer, local: Upstream
+) -> None:
+    config = backend("local", local.url)
+    with replicas(tmp_path, config, {"box-1": store.url, "box-2": store.url}) as (one, two):
+        await one.ready()
+        await two.ready()
+        local.status = 500
+        for text in ("a", "b", "c"):
+            await one.post("/v1/chat/completions", chat(text=text))
+        await until(lambda: "failing elsewhere backend=local model=m replica=box-1" in two.log)
+        local.status = 200
+        assert (await two.ask()).status_code == 200
+
+        local.status = 500
+        await two.ask()
+        asked = len(local.arrived)
+        assert (await two.ask()).status_code == 503
+        assert len(local.arrived) == asked

@@ -97,6 +97,11 @@ class FleetConfig(Section):
         return self.name == "workers" and (self.url or "").startswith("unix:")
 
     @property
+    def store(self) -> str:
+        """The server, as a sentence for people names it."""
+        return "the workers' store" if self.is_private else f"the fleet's store at {self.place}"
+
+    @property
     def place(self) -> str:
         """Where the server is, for people: never its user name or password."""
         if self.sentinels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -33,7 +33,7 @@ from nexus_core.control.shared.switching import (
 from nexus_core.errors import (
     InvalidRequestError,
     NexusError,
-    ReplicaUnknownError,
+    ReplicaNotFoundError,
     SharedLimitsError,
 )
 from nexus_core.keys.live import LiveKeys
@@ -43,6 +43,7 @@ from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.wordless import Wordless
 from nexus_core.state.base import Member, StoreUnavailableError
 from nexus_core.state.leases.lease import table
+from nexus_core.state.valkey.hints import Hints, Place
 from nexus_core.state.valkey.link import ValkeyLink
 from nexus_core.state.valkey.members import Myself, config_hash, process_id
 from nexus_core.state.valkey.open_zone import OpenZone
@@ -68,11 +69,13 @@ class Shared:
         live: LiveConfig,
         forwarder: Forwarder,
         operator: Callable[[], Operator],
+        confirm: Callable[[str], None],
         worker: int | None = None,
     ) -> None:
         """
         Args:
             operator: who carries out what was switched elsewhere; asked when something was.
+            confirm: has a backend asked that another replica can't reach.
             worker: the number of this process among those of its replica.
         """
         fleet = live.config.fleet
@@ -86,6 +89,7 @@ class Shared:
         self._forwarder = forwarder
         self.leasing: Leasing | None = None  # None: limits are this process' own
         self._operator = operator
+        self._confirm = confirm
         self._hashed: tuple[Config, str] | None = None
         self._of_file = live.config  # as the file was when it was read or written last
         self._me = Myself(
@@ -105,6 +109,7 @@ class Shared:
         self.link.confirmed = lambda: self.switches.version
         self.link.add(self.switches)
         self.link.add(self.rests)
+        self.link.add(Hints(registry.cooldowns.open_circuits, self._heed))
         registry.cooldowns.on_rest = self.rests.asked
         if fleet.when_alone == "cut":
             self.open_zone = OpenZone(
@@ -158,7 +163,7 @@ class Shared:
             raise SharedLimitsError("the fleet's store can't be reached; try again") from error
         told = table(forgotten.get("money"))
         if not (own or told.get("owners")):
-            raise ReplicaUnknownError(f"no replica {name!r} is known in this fleet", param="name")
+            raise ReplicaNotFoundError(f"no replica {name!r} is known in this fleet", param="name")
         self.link.hurry()
         return int(told.get("presumed", "0"))
 
@@ -240,6 +245,17 @@ class Shared:
 
     def _rest(self, name: str, model: str | None, seconds: float, why: str) -> None:
         self._live.registry.cooldowns.rest(name, model, seconds, why, is_asked_here=False)
+
+    def _heed(self, hints: Mapping[Place, str]) -> None:
+        """See for ourselves what others find failing; it may be their own network."""
+        cooldowns = self._live.registry.cooldowns
+        news = [place for place in hints if place not in cooldowns.hinted]
+        cooldowns.hinted = hints
+        for name, model in news:
+            if model is None:
+                self._confirm(name)
+            told = (name, model or "-", hints[name, model])
+            log.info("failing elsewhere backend=%s model=%s replica=%s", *told)
 
     # --- what others are told ------------------------------------------------------------
 

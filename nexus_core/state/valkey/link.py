@@ -24,7 +24,8 @@ TAKE_SECONDS = 0.25  # no request waits longer for the store
 _UNKNOWN_REPLICAS = 4  # before the first beat, where the configuration expects no number
 _MOST_TAKES = 64  # of one call
 _LEAST_SECONDS = 0.004  # between two beats, however many hurry
-_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.25)  # before each new try to connect; then the last again
+# Before each new try to connect, then the last again: a failover takes some seconds.
+_PAUSES = (0.0, 0.02, 0.05, *(0.1,) * 100, 0.25)
 _NO_ANSWER = "no answer within 250 ms"
 _EVICTION = "noeviction"
 
@@ -64,9 +65,8 @@ class ValkeyLink:
         # Counted since the start.
         self.calls = self.failed_calls = self.beats = self.outages = 0
         self.beat_seconds = 0.0  # of the newest answered beat
-        self.total_beat_seconds = 0.0
         self._config = config
-        self._place = config.place
+        self._store = config.store
         self._key = f"{key_prefix(config.name)}run"
         self._channel = f"{key_prefix(config.name)}nudge"
         self._myself = myself
@@ -171,7 +171,7 @@ class ValkeyLink:
         policy = wire.facts.eviction
         self.eviction = None if policy in (_EVICTION, None) else policy
         if self.eviction is not None and self.beats == 0:
-            log.warning("%s", eviction_problem(self._place, self.eviction))
+            log.warning("%s", eviction_problem(self._config.place, self.eviction))
 
     async def _talk(self, wire: Wire) -> None:
         self._next_beat = self._clock()
@@ -245,18 +245,21 @@ class ValkeyLink:
         was_quarantined, self.is_quarantined = self.is_quarantined, bool(answer.get("quarantine"))
         if self.is_quarantined and not was_quarantined and self.beats:  # else it is new to both
             log.warning(
-                "the fleet's store at %s has other data than before: nothing new is granted for "
-                "a second, and what is known here is written back",
-                self._place,
+                "%s has other data than before: nothing new is granted for a second, and what is "
+                "known here is written back",
+                self._store,
             )
         if self.is_quarantined and not was_quarantined:
             self.hurry()
+        if (
+            left_ms := answer.get("quarantine_ms") or 0
+        ) > 0:  # what waits for its end waits no more
+            self._next_beat = min(self._next_beat, self._clock() + (left_ms + 1) / 1000)
         self.restores = self.is_quarantined
         if not is_beat:
             return
         self.beats += 1
         self.beat_seconds = self._clock() - sent
-        self.total_beat_seconds += self.beat_seconds
         self.live = max(1, int(answer.get("live") or 1))
         self.members = read_members(answer.get("members"))
         if answer.get("unknown"):
@@ -294,8 +297,8 @@ class ValkeyLink:
         self.outages += 1
         self.alone_since = self.alone_since or self._now() - silent
         log.warning(
-            "no word from the fleet's store at %s for %.1f s: %s",
-            self._place,
+            "no word from %s for %.1f s: %s",
+            self._store,
             silent,
             self.problem or "it does not answer",
         )
@@ -307,9 +310,11 @@ class ValkeyLink:
 
     def _came_back(self) -> None:
         if self._is_cut_off:
-            log.info("the fleet's store at %s answers again", self._place)
+            log.info("%s answers again", self._store)
+        elif self.beats == 1 and self._config.is_private:
+            log.info("shares budgets, limits and switches with the other workers")
         elif self.beats == 1:
-            log.info("replica %s is part of the fleet at %s", self.replica, self._place)
+            log.info("replica %s is part of the fleet at %s", self.replica, self._config.place)
         self._is_cut_off = False
         self.alone_since = self.problem = None
 

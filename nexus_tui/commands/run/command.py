@@ -126,6 +126,7 @@ class _Run:
 
     def _print(self, program: Program, rest: list[str]) -> int:
         """Nothing is asked, so that what only a running Nexus knows is left out."""
+        from nexus_tui.commands.run.setup import KEY_VARIABLE, NO_KEY
         from nexus_tui.commands.run.shown import shell_lines
 
         server = self.config.server
@@ -136,6 +137,11 @@ class _Run:
         target = self._first_target(url)
         if target.model is not None:
             target = replace(target, models=(target.model,))
+        if target.key is None:
+            say(
+                f'run: no client key is set, and "{NO_KEY}" stands for one; where Nexus has keys, '
+                f"set {KEY_VARIABLE} to yours"
+            )
         setup = program.prepare(target, self.environ, rest)
         for line in shell_lines(setup, [program.command, *rest], target.key, self.environ):
             show(line)

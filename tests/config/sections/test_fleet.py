@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nexus_core.config.load import load_config
+from nexus_core.config.sections import fleet
 from nexus_core.config.sections.fleet import FleetConfig, host_name, place_of, split_address
 from nexus_core.errors import ConfigError
 
@@ -104,9 +105,28 @@ def test_addresses_of_sentinels(text: str, address: tuple[str, int]) -> None:
     assert split_address(text) == address
 
 
+def test_without_its_client_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "find_spec", lambda _name: None)
+
+    told = problem(tmp_path, "[fleet]\n")
+
+    assert told == "[fleet] needs the extra: pip install 'nexus-gateway[fleet]'"
+
+
 def test_places_hold_no_password() -> None:
     assert place_of("rediss://user:p%40ss@h:6380/1?ssl_cert_reqs=none") == "rediss://h:6380"
     assert place_of("unix://user:pass@/run/v.sock?db=1") == "unix:///run/v.sock"
+
+
+def test_the_store_is_named_as_people_know_it() -> None:
+    ours = FleetConfig(url="unix:///tmp/nx/store.sock", name="workers")
+
+    assert ours.store == "the workers' store"
+    assert FleetConfig(url=URL["NEXUS_REDIS_URL"]).store == (
+        "the fleet's store at redis://10.0.0.5:6379"
+    )
 
 
 def test_a_replica_is_called_as_its_machine(tmp_path: Path) -> None:

@@ -170,6 +170,16 @@ async def test_lost_data_are_told_and_written_back(own: StoreServer, how: str) -
         await until(lambda: len(one.members) == 2 and one.live == 2)
 
 
+async def test_the_end_of_a_quarantine_is_heard_as_it_comes(own: StoreServer) -> None:
+    rare = {"beat_milliseconds": 1000, "open_zone_lease_seconds": 5, "dead_after_seconds": 10}
+    link = make(own.url, "box-1", **rare)
+    own.ask("SET", "{nexus:default}:quarantine", "1", "PX", "300")  # another one has begun it
+    started = time.monotonic()
+    async with running(link, beats=2):
+        assert not link.restores
+    assert time.monotonic() - started < 0.9  # else it is the next beat that hears it
+
+
 async def test_a_reconnect_to_the_same_server_is_no_quarantine(own: StoreServer) -> None:
     link = make("", "box-1")
     async with cut_before(own.socket) as cut:

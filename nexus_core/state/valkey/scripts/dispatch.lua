@@ -9,6 +9,7 @@ if verb == 'leave' then leave(other or said.process) end
 if verb == 'forget' then answer.forgotten = forget() end
 answer.takes = taken()
 answer.quarantine = ctx.quarantine
+answer.quarantine_ms = ctx.quarantine and redis.call('PTTL', key('quarantine')) or nil
 answer.data = ctx.data
 answer.fresh = ctx.fresh
 answer.live = ctx.members

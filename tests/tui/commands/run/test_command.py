@@ -216,6 +216,20 @@ def test_print_starts_nothing_and_shows_no_key(tmp_path: Path) -> None:
     assert lines[-1] == f"claude --settings '{settings}' -c"
 
 
+def test_print_says_that_what_stands_for_a_key_is_none(tmp_path: Path) -> None:
+    ask = ("run", "--print", "claude", "--model", "m", "--port", "9")
+
+    without = run(tmp_path, *ask)
+    told = run(tmp_path, *ask, NEXUS_CLIENT_KEY="sk-mine")
+
+    assert "export ANTHROPIC_AUTH_TOKEN=nexus\n" in without.stdout
+    assert without.stderr == (
+        'nexus: run: no client key is set, and "nexus" stands for one; where Nexus has keys, '
+        "set NEXUS_CLIENT_KEY to yours\n"
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+
+
 def test_print_needs_a_port(tmp_path: Path) -> None:
     done = run(tmp_path, "run", "--print", "--port", "0", "--", "true")
 

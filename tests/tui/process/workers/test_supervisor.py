@@ -84,11 +84,14 @@ def test_a_store_server_that_does_not_start_is_told(tmp_path: Path) -> None:
 async def test_sigterm_ends_all_in_order(tmp_path: Path) -> None:
     nexus = await start_several(tmp_path, NOBODY)
     started = children(nexus.pid)
+    shares = "shares budgets, limits and switches with the other workers"
+    await until(lambda: nexus.stderr.count(shares) == 2)
 
     nexus.terminate()
 
     assert await nexus.wait() == 0, nexus.stderr
     assert not any(map(is_alive, started))
+    assert "fleet" not in nexus.stderr  # which nobody has set up
     assert "Traceback" not in nexus.stderr
     assert "warning" not in nexus.stderr.lower()
 
