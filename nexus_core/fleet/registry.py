@@ -219,11 +219,7 @@ class Registry:
         self._listeners.insert(0 if is_first else len(self._listeners), listener)
 
     def taken(self, name: str) -> Sized:
-        """The slots of a backend that this process uses; changes with them until `version` grows.
-
-        Raises:
-            KeyError: there is no backend of that name.
-        """
+        """Slots in use of a backend that is there; the same object until `version` grows."""
         return self._entries[name].taken
 
     def limit_slots(self, name: str, slots: int | None) -> None:

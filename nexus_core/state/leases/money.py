@@ -151,13 +151,10 @@ class MoneyLeases:
         is_over = self.term.is_alone and self.when_alone == "block" and not self.term.is_fresh
         return self._is_out or is_over
 
-    def covers(
-        self, leases: Iterable[MoneyLease], nano_usd: int, *, is_fresh: bool = False
-    ) -> bool:
+    def covers(self, leases: Iterable[MoneyLease], nano_usd: int, is_fresh: bool = False) -> bool:
         """Whether a request of this estimate may be sent without asking.
 
-        Args:
-            is_fresh: what was granted may be used in this moment; else it is found out.
+        `is_fresh`: what was granted may be used in this moment; else it is found out.
         """
         if not self.is_enforced:
             return True

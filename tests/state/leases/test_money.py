@@ -9,18 +9,11 @@ import pytest
 from nexus_core.state.leases.recovery import LOST, PRESUMED, Identity, Recovered
 from tests.fleet.cut import cut_before
 from tests.fleet.server import StoreServer
-from tests.state.leases.processes import MONTH, Books, Process, process
+from tests.state.leases.processes import MONTH, Books, Process, joined, process
 from tests.state.valkey.processes import dying, running
 from tests.waiting import turns, until
 
 COST = 10
-
-
-async def joined(*processes: Process) -> None:
-    for one in processes:
-        if one.money._identity is None:
-            one.join(one.link.replica)
-    await until(lambda: all(one.money._is_joined for one in processes))
 
 
 async def spend_all(one: Process, lease: object, books: Books, most: int = 1000) -> int:
@@ -67,40 +60,6 @@ async def test_a_lease_that_suffices_asks_nothing(store: StoreServer) -> None:
         for _ in range(100):
             assert await one.spend(lease, books, COST)
         assert one.link.calls - one.link.beats == before
-
-
-async def test_while_the_rate_rises_ever_more_is_granted_at_once(store: StoreServer) -> None:
-    one = process(
-        store.url, "box-1", beat_milliseconds=1000, open_zone_lease_seconds=2, dead_after_seconds=4
-    )
-    lease, books = one.account(10_000_000)
-    async with running(one.link):
-        await joined(one)
-        before = one.link.calls - one.link.beats
-
-        for _ in range(500):
-            assert await one.spend(lease, books, COST)
-
-        assert one.link.calls - one.link.beats - before <= 20
-
-
-async def test_what_was_spent_before_the_start_is_no_reason_to_be_granted_more(
-    store: StoreServer,
-) -> None:
-    one = process(store.url, "box-1")
-    lease, books = one.account(10_000_000)
-    books.spent = 1_000_000
-    async with running(one.link):
-        one.join("box-1", nobody=1_000_000)
-        await joined(one)
-
-        most = 0
-        for _ in range(10):
-            assert await one.spend(lease, books, COST)
-            most = max(most, lease.left)
-            await one.beat(1)
-
-        assert most <= 20 * COST
 
 
 async def test_one_request_of_the_fleet_may_pass_the_limit_by_its_own_estimate(
