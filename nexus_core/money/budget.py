@@ -340,7 +340,8 @@ class Budget:
             self._reserved.pop(client, None)
         if spent:
             self._spent[client] += spent
-        for account in self._accounts(client):
+        own = self._clients.get(client) if client is not None else None
+        for account in (self._all,) if own is None else (self._all, own):
             account.reserved += reserved
             account.spent += spent
             if account.limit is not None and account.judged() is not account.status:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.prices import HeldPrice, Price, Prices
 from nexus_core.observe.events import TokenUsage
-from nexus_core.tokens.count import scaled
+from nexus_core.tokens.count import tokens_for_one
 from nexus_core.types import Cost
 
 _MAX_TIERS = 16  # backends name them
@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
 class PricedModel:
     """One model of a cloud backend under one price list."""
 
-    __slots__ = ("_held", "_models", "_prices", "_type", "_url", "name", "provider")
+    __slots__ = ("_held", "_models", "_prices", "_type", "_url", "name", "provider", "tokens")
 
     def __init__(self, prices: Prices, backend: BackendSnapshot, model: str) -> None:
         """
@@ -36,6 +36,7 @@ class PricedModel:
         self._type, self._url, self._models = backend.type, backend.url, backend.models
         self.provider = prices.provider(backend.type, backend.url)  # whose prices hold
         self.name = _priced_as(backend, model)  # by which the model has a price
+        self.tokens = tokens_for_one(self.name)  # for each that the length of a prompt tells
         self._held: dict[str | None, HeldPrice] = {}  # by service tier
 
     def holds_for(self, prices: Prices, backend: BackendSnapshot) -> bool:
@@ -71,7 +72,9 @@ class PricedModel:
     def expected_cost(self, prompt: int, completion: int, at: float) -> Cost | None:
         """The same of a prompt whose length tells that it has about so many."""
         price = self.price(at)
-        return None if price is None else price.plain_cost(scaled(self.name, prompt), completion)
+        if price is None:
+            return None
+        return price.plain_cost(int(prompt * self.tokens), completion)
 
 
 def _priced_as(backend: BackendSnapshot, model: str) -> str:

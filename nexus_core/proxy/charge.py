@@ -96,9 +96,12 @@ class Charge:
                 self._soon = loop.call_soon(self._begin_to_count)
             else:
                 self._soon = loop.call_later(_COUNT_AFTER_SECONDS, self._begin_to_count)
-        self._reservation = tracker.budget.reserve(self._request.client, nano_usd(cost), at)
-        if cost is None:
+        nano = None
+        if cost is not None:
+            nano = cost.nano_usd
+        else:
             tracker.prices.warn_once(estimate.priced.provider, estimate.priced.name)
+        self._reservation = tracker.budget.reserve(self._request.client, nano, at)
 
     def _begin_to_count(self) -> None:
         """Count the prompt, beside the loop where that takes long."""

@@ -78,7 +78,8 @@ class Leases:
         leases = self._cost_tracker.budget.leases(progress.request.client)
         if not leases:
             return None
-        cost = progress.estimated(choice.backend, choice.upstream_model).cost
+        at = progress.now()
+        cost = progress.estimated(choice.backend, choice.upstream_model, at).cost
         return leases, nano_usd(cost) or 0
 
     def waits(self, decision: RouteDecision, more: int) -> None:

@@ -130,11 +130,11 @@ class RequestProgress:
         record.version += 1
         self.bus.reach(DECIDED, record, attempt)
 
-    def estimated(self, backend: BackendSnapshot, model: str) -> Estimate:
+    def estimated(self, backend: BackendSnapshot, model: str, at: float) -> Estimate:
         """What an attempt at a cloud backend is expected to cost: for its lease and its charge."""
         known = self.estimate
         if known is None or known.backend is not backend or known.model != model:
-            known = self.cost_tracker.estimate(backend, model, self.demand, self.now())
+            known = self.cost_tracker.estimate(backend, model, self.demand, at)
             self.estimate = known
         return known
 
@@ -142,7 +142,7 @@ class RequestProgress:
         """An attempt begins: reserve its expected cost; nothing may be awaited before."""
         self.is_at_backend = True
         at = self.now()
-        estimate = self.estimated(backend, model) if backend.type.is_cloud else None
+        estimate = self.estimated(backend, model, at) if backend.type.is_cloud else None
         self.charge = Charge(self.cost_tracker, self.request, model, estimate, at)
         if self.cost_tracker.budget.has_news:
             self._publish_budget(at)

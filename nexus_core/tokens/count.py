@@ -111,10 +111,9 @@ def tokens_of(model: str, text_bytes: int) -> int:
     return math.ceil(text_bytes / _family(model).bytes_per_token)
 
 
-def scaled(model: str, tokens: int) -> int:
-    """Estimate a model's tokens of what comes to so many at four bytes each."""
-    bytes_per_token = _family(model).bytes_per_token
-    return tokens if bytes_per_token == _USUAL else math.ceil(tokens * _USUAL / bytes_per_token)
+def tokens_for_one(model: str) -> float:
+    """How many tokens of a model are likely in what would be one of four bytes."""
+    return _USUAL / _family(model).bytes_per_token
 
 
 _NOTHING_LOADED = Tokenizers()
