@@ -5,8 +5,8 @@ from __future__ import annotations
 from nexus_core.state.leases.lease import table
 from nexus_core.state.leases.recovery import Identity
 from tests.fleet.server import StoreServer
-from tests.state.leases.processes import process
-from tests.state.leases.test_money import COST, joined
+from tests.state.leases.processes import joined, process
+from tests.state.leases.test_money import COST
 from tests.state.valkey.processes import dying, running
 from tests.waiting import until
 
