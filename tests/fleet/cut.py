@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -66,11 +67,12 @@ class Cut:
 
 
 @asynccontextmanager
-async def cut_before(target: Path | int) -> AsyncIterator[Cut]:
-    """A proxy that runs in the block, in the test's own loop."""
+async def cut_before(target: Path | int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Cut]:
+    """A proxy that runs in the block, in the test's own loop; with `tls` it speaks that."""
     cut = Cut(target)
-    server = await asyncio.start_server(cut.serve_one, "127.0.0.1", 0)
-    cut.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(cut.serve_one, "127.0.0.1", 0, ssl=tls)
+    scheme = "redis" if tls is None else "rediss"
+    cut.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield cut
     finally:
