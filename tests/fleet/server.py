@@ -48,7 +48,7 @@ class StoreServer:
         self.port = port
         self.socket = directory / f"v-{os.urandom(4).hex()}.sock"
         self._program = program
-        self._options = options
+        self.options = options
         self._sentinel = sentinel
         self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,7 +75,7 @@ class StoreServer:
             if self.port is None:
                 arguments += ["--unixsocket", str(self.socket)]
         self._process = subprocess.Popen(  # noqa: S603 - from the wheel
-            [*arguments, *self._options, "--loglevel", "warning"],
+            [*arguments, *self.options, "--loglevel", "warning"],
             env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
