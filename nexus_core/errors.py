@@ -106,8 +106,8 @@ class SharedLimitsError(NexusError):
     headers = (("retry-after", "1"),)
 
 
-class ReplicaUnknownError(NexusError):
-    """No replica of the fleet has this name."""
+class ReplicaNotFoundError(NexusError):
+    """No such replica, or none that can be reached, or a call that is not passed on to it."""
 
     status = 404
     code = "replica_not_found"

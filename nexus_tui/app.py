@@ -44,7 +44,7 @@ from nexus_tui.screens.logs import LogsTab
 from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.screens.tab import Tab
 from nexus_tui.screens.zones import ZonesTab
-from nexus_tui.sources.base import EventSource
+from nexus_tui.sources.base import READ_ONLY, EventSource
 from nexus_tui.text.escape import escaped
 from nexus_tui.view.banner import alarms
 from nexus_tui.view.costs.choice import keep_cost_lines
@@ -276,7 +276,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def may_command(self) -> bool:
         """Whether commands are carried out; says why not."""
         if self.source.is_read_only:
-            self.notice("read-only dashboard: changes are disabled")
+            self.notice(READ_ONLY)
         elif self.source.status != "live":
             self.notice("link lost: changes are disabled")
         else:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nexus_core import __version__
-from nexus_tui.commands.base.subcommands import MainParser, SubcommandParser
+from nexus_tui.commands.base.subcommands import MainParser, SubcommandParser, add_ascii
 from nexus_tui.commands.base.target import load
 from nexus_tui.process.address import why_not_bound
 from nexus_tui.process.console.charset import (
@@ -164,9 +164,7 @@ def _add_commands(parser: MainParser) -> None:
         command.add_command(commands, _port)
     completion.add_command(commands, parser)
     for command_parser in commands.choices.values():
-        command_parser.add_argument(
-            "--ascii", action="store_true", default=argparse.SUPPRESS, help="ASCII characters only"
-        )
+        add_ascii(command_parser)
 
 
 def _port(text: str) -> int:

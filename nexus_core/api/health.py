@@ -23,12 +23,12 @@ def read_health(gateway: Gateway, scope: Scope) -> tuple[int, dict[str, Any]]:
         worker = gateway.worker
         told = {"version": __version__, "pid": worker.supervisor if worker else os.getpid()}
     if (ledger := gateway.cost_tracker.shared) is not None:
-        from nexus_core.money.shared.told import outbox_as_json
+        from nexus_core.money.shared.as_json import outbox_as_json
 
         told["ledger"] = outbox_as_json(ledger, gateway.now(), is_private=is_here)
     shared: dict[str, Any] = {}
     if gateway.shared is not None:
-        from nexus_core.control.shared.told import health
+        from nexus_core.control.shared.as_json import health
 
         shared = health(gateway.shared, is_from_here=is_here)
     return 503 if gateway.is_draining else 200, {

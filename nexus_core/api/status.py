@@ -124,14 +124,14 @@ def _outbox(gateway: Gateway) -> dict[str, Any]:
     shared = gateway.cost_tracker.shared
     if shared is None:
         return {}
-    from nexus_core.money.shared.told import outbox_as_json
+    from nexus_core.money.shared.as_json import outbox_as_json
 
     return {"outbox": outbox_as_json(shared, gateway.now(), is_private=True)}
 
 
 def _key(gateway: Gateway, key: HeldKey) -> dict[str, Any]:
     """Limits of a client key, and what is used of them now."""
-    from nexus_core.keys.told import use_as_json
+    from nexus_core.keys.as_json import use_as_json
 
     spent = gateway.cost_tracker.budget.account(key.name, gateway.now())
     return use_as_json(key.meter, key.clock(), spent)

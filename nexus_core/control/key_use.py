@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import takewhile
 
-from nexus_core.keys.told import Use
+from nexus_core.keys.as_json import Use
 from nexus_core.observe.requests import RecentRequests
 
 _MINUTE_SECONDS = 60.0

@@ -10,18 +10,18 @@ from nexus_core.control.actions import Actions, Deed
 from nexus_core.control.key_use import KeyUse
 from nexus_core.errors import KeyNotFoundError, KeysUnavailableError, NexusError
 from nexus_core.keys import changes
-from nexus_core.keys.asked import read_duration
-from nexus_core.keys.changes import Issued
-from nexus_core.keys.held import HeldKey
-from nexus_core.keys.key import StoredKey
-from nexus_core.keys.live import LiveKeys
-from nexus_core.keys.told import (
+from nexus_core.keys.as_json import (
     Use,
     as_json,
     environment_as_json,
     unlimited_as_json,
     use_as_json,
 )
+from nexus_core.keys.asked import read_duration
+from nexus_core.keys.changes import Issued
+from nexus_core.keys.held import HeldKey
+from nexus_core.keys.key import StoredKey
+from nexus_core.keys.live import LiveKeys
 from nexus_core.money.budget import Budget
 from nexus_core.types import Actor, JsonObject
 

@@ -119,10 +119,6 @@ class Discovery:
             for timer in self._leaving.values():
                 timer.cancel()
 
-    def search_now(self) -> None:
-        """Search now, not at the next interval."""
-        self._wanted.set()
-
     async def search(self) -> tuple[DiscoveryResult, ...]:
         """Search everywhere once; gives the results of the usual places.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nexus_core.background import in_background
 from nexus_core.config.schema import Config
 from nexus_core.config.sections.limits import LimitsConfig
-from nexus_core.keys.file import Signature, Watched, is_there
+from nexus_core.keys.watched_file import Signature, Watched, is_there
 from nexus_core.money.ledger import ledger_path
 
 if TYPE_CHECKING:

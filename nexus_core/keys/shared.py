@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from nexus_core.background import in_background
 from nexus_core.config.schema import StorageConfig
 from nexus_core.keys.database import DatabaseKeys
-from nexus_core.keys.file import is_there
 from nexus_core.keys.live import KnownKeys, LiveKeys
 from nexus_core.keys.store import KeyStoreError
+from nexus_core.keys.watched_file import is_there
 from nexus_core.types import JsonObject
 
 if TYPE_CHECKING:

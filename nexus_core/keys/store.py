@@ -11,8 +11,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Protocol
 
-from nexus_core.keys.file import is_there
 from nexus_core.keys.key import Limits, StoredKey
+from nexus_core.keys.watched_file import is_there
 from nexus_core.types import PrivacyZone
 
 _VERSION = 2

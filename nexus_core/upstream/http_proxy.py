@@ -1,4 +1,4 @@
-"""Connections through an HTTP proxy: the network backend below httpx's connection pool.
+"""Connections through an HTTP proxy: CONNECT, and who asks.
 
 httpcore's own proxy pool repeats the request's path to the proxy where a tunnel is asked for.
 
@@ -7,17 +7,16 @@ https://www.rfc-editor.org/rfc/rfc9110#name-connect
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import httpcore
 
 from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import MAX_HEAD_BYTES, Headers
+from nexus_core.upstream.proxy_network import ProxyNetwork
 
 if TYPE_CHECKING:
     from nexus_core.config.outbound_proxy import OutboundProxy
@@ -27,59 +26,17 @@ _END = b"\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
 
 
-class HttpProxyBackend(httpcore.AsyncNetworkBackend):
-    """Network backend of httpcore through one HTTP proxy: by a tunnel, or to the proxy alone."""
+class HttpProxy(ProxyNetwork):
+    """The network through one HTTP proxy: by a tunnel to the host, or to the proxy alone."""
 
     def __init__(self, proxy: OutboundProxy, tls: ssl.SSLContext, *, makes_tunnels: bool) -> None:
-        """
-        Args:
-            tls: for a proxy that is reached by https.
-            makes_tunnels: else requests are for the proxy, which passes them on.
-        """
-        self._proxy = proxy
-        self._tls = tls
+        """`makes_tunnels`: else requests are for the proxy, which passes them on."""
+        super().__init__(proxy, tls)
         self._makes_tunnels = makes_tunnels
-        # httpcore's types have what stands in for it where anyio is missing.
-        self._network: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue]
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  httpcore's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """A connection to the host, or to the proxy, on which nothing has been sent yet.
-
-        Raises:
-            httpcore.ConnectError: there is no proxy.
-            httpcore.ProxyError: the proxy refuses; the message is for people.
-            httpcore.ConnectTimeout: both together took longer than `timeout` seconds.
-        """
-        proxy = self._proxy
-        try:
-            async with asyncio.timeout(timeout):
-                stream = await self._network.connect_tcp(
-                    proxy.host,
-                    proxy.port,
-                    local_address=local_address,
-                    socket_options=socket_options,
-                )
-                try:
-                    if proxy.scheme == "https":
-                        stream = await stream.start_tls(self._tls, server_hostname=proxy.host)
-                    if self._makes_tunnels:
-                        await self._ask_for(stream, host, port)
-                except BaseException:
-                    await stream.aclose()
-                    raise
-                return stream
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout from error
 
     async def _ask_for(self, stream: httpcore.AsyncNetworkStream, host: str, port: int) -> None:
-        """Have the proxy connect to the host."""
+        if not self._makes_tunnels:
+            return
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
         lines += [f"{name}: {value}" for name, value in credentials(self._proxy)]

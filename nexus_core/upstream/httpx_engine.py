@@ -22,8 +22,8 @@ from nexus_core.upstream.base import (
     UpstreamProtocolError,
     UpstreamRequest,
 )
-from nexus_core.upstream.http_proxy import HttpProxyBackend, credentials
-from nexus_core.upstream.socks import SocksBackend
+from nexus_core.upstream.http_proxy import HttpProxy, credentials
+from nexus_core.upstream.socks import SocksProxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -125,9 +125,9 @@ class _ProxiedTransport(_Transport):
         super().__init__(tls)
         network: httpcore.AsyncNetworkBackend
         if proxy.is_socks:
-            network = SocksBackend(proxy)
+            network = SocksProxy(proxy, tls)
         else:
-            network = HttpProxyBackend(proxy, tls, makes_tunnels=is_tls)
+            network = HttpProxy(proxy, tls, makes_tunnels=is_tls)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls,
             max_connections=None,

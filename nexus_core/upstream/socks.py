@@ -1,4 +1,4 @@
-"""SOCKS5 connections: the network backend below httpx's connection pool.
+"""Connections through a SOCKS5 proxy.
 
 httpcore has a pool of its own for SOCKS. It sets no limit to what a proxy takes to answer, leaves
 the connection open when the proxy refuses, and keeps what was cancelled in the pool for good.
@@ -8,15 +8,11 @@ https://www.rfc-editor.org/rfc/rfc1928  https://www.rfc-editor.org/rfc/rfc1929
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import httpcore
 
-if TYPE_CHECKING:
-    from nexus_core.config.outbound_proxy import OutboundProxy
+from nexus_core.upstream.proxy_network import ProxyNetwork
 
 _VERSION, _CONNECT = b"\x05", b"\x01"
 _OPEN, _PASSWORD, _NONE = 0, 2, 255  # ways to say who one is
@@ -32,46 +28,13 @@ _REPLIES = {
 }
 
 
-class SocksBackend(httpcore.AsyncNetworkBackend):
-    """Network backend of httpcore through one SOCKS5 proxy, which resolves host names."""
+class SocksProxy(ProxyNetwork):
+    """The network through one SOCKS5 proxy, which resolves host names."""
 
-    def __init__(self, proxy: OutboundProxy) -> None:
-        self._proxy = proxy
-        # httpcore's types have what stands in for it where anyio is missing.
-        self._network: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue]
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  httpcore's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """A connection to the host, on which nothing has been sent yet.
-
-        Raises:
-            httpcore.ConnectError: there is no proxy.
-            httpcore.ProxyError: the proxy refuses; the message is for people.
-            httpcore.ConnectTimeout: both together took longer than `timeout` seconds.
-        """
+    async def _ask_for(self, stream: httpcore.AsyncNetworkStream, host: str, port: int) -> None:
         try:
-            async with asyncio.timeout(timeout):
-                stream = await self._network.connect_tcp(
-                    self._proxy.host,
-                    self._proxy.port,
-                    local_address=local_address,
-                    socket_options=socket_options,
-                )
-                try:
-                    await self._introduce(stream)
-                    await _ask_for(stream, host, port)
-                except BaseException:
-                    await stream.aclose()
-                    raise
-                return stream
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout from error
+            await self._introduce(stream)
+            await _connect(stream, host, port)
         except (httpcore.ReadError, httpcore.WriteError) as error:
             raise httpcore.ProxyError("closed the connection") from error
 
@@ -97,7 +60,7 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
                 raise httpcore.ProxyError("rejects the user name and password")
 
 
-async def _ask_for(stream: httpcore.AsyncNetworkStream, host: str, port: int) -> None:
+async def _connect(stream: httpcore.AsyncNetworkStream, host: str, port: int) -> None:
     """Have the proxy connect to the host."""
     await stream.write(_VERSION + _CONNECT + b"\x00" + _address(host) + port.to_bytes(2))
     version, code, _, kind = await _read(stream, 4)

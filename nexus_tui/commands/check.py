@@ -89,11 +89,11 @@ async def _look(config: Config) -> list[Finding]:
     results = {name: probe.result() for name, probe in probes.items()}
     findings = list(check_config(config, results, gateway.registry.snapshots()))
     if config.storage.url is not None:
-        from nexus_core.control.shared.checked_database import check_database
+        from nexus_core.control.shared.check_database import check_database
 
         findings.append(await asyncio.to_thread(check_database, config.storage))
     if config.fleet is not None:
-        from nexus_core.control.shared.checked import check_store
+        from nexus_core.control.shared.check_store import check_store
 
         findings.append(await check_store(config.fleet))
     if config.server.workers > 1:

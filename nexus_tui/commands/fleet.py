@@ -16,7 +16,7 @@ from nexus_tui.commands.base.client import (
     understood,
     visible_json,
 )
-from nexus_tui.commands.base.subcommands import SubcommandParser, Subcommands
+from nexus_tui.commands.base.subcommands import Subcommands, add_actions, add_ascii
 from nexus_tui.commands.base.target import add_target, run_with_config
 from nexus_tui.process.streams import show
 
@@ -35,13 +35,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         description="Replicas that share limits through [fleet].",
         allow_abbrev=False,
     )
-    actions = parser.add_subparsers(
-        dest="action",
-        title="actions",
-        metavar="ACTION",
-        required=True,
-        parser_class=SubcommandParser,
-    )
+    actions = add_actions(parser)
     forget = actions.add_parser(
         "forget",
         help="a dead replica never returns: what it held of budgets counts as spent",
@@ -52,9 +46,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     )
     forget.add_argument("replica", metavar="REPLICA", help="its name, as `nexus status` has it")
     forget.add_argument("--json", action="store_true", help="as JSON")
-    forget.add_argument(
-        "--ascii", action="store_true", default=argparse.SUPPRESS, help="ASCII characters only"
-    )
+    add_ascii(forget)
     add_target(forget, port)
     forget.set_defaults(run=_run)
 

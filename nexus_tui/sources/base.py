@@ -9,6 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.control.unsaved import Unsaved
+from nexus_core.errors import PermissionDeniedError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.cost_lines import CostLines
 from nexus_core.money.ledger_queries import By
@@ -30,6 +31,7 @@ Status: TypeAlias = Literal["live", "stale", "closed"]
 
 LAST_ACTIONS = 50  # of operators, that a screen knows
 NO_LEDGER = "this Nexus has no ledger"
+READ_ONLY = "read-only dashboard: changes are disabled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,3 +235,13 @@ class EventSource(Protocol):
     def close(self) -> None:
         """Stop receiving."""
         ...
+
+
+def refuse_if_read_only(source: EventSource) -> None:
+    """Refuse a change where none may be made.
+
+    Raises:
+        PermissionDeniedError: the dashboard is read-only.
+    """
+    if source.is_read_only:
+        raise PermissionDeniedError(READ_ONLY)

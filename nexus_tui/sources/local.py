@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.control.unsaved import Unsaved
-from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
+from nexus_core.errors import LedgerUnreadableError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.money.cost_lines import CostLines
 from nexus_core.money.ledger_queries import By
@@ -25,7 +25,13 @@ from nexus_core.observe.windows.marks import Marks
 from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import Actor, PrivacyZone, QueueState
-from nexus_tui.sources.base import LAST_ACTIONS, NO_LEDGER, DiscoverySource, Status
+from nexus_tui.sources.base import (
+    LAST_ACTIONS,
+    NO_LEDGER,
+    DiscoverySource,
+    Status,
+    refuse_if_read_only,
+)
 from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.client_keys import (
     KeyAnswer,
@@ -231,16 +237,14 @@ class LocalSource:
         return self._core.captures.get(request_id)
 
     async def command(self, command: Command) -> Outcome:
-        if self.is_read_only:
-            raise PermissionDeniedError("read-only dashboard: changes are disabled")
+        refuse_if_read_only(self)
         return await self._core.operator.execute(command, local_actor())
 
     async def client_keys(self) -> KeyList:
         return read_keys(await self._core.key_control.listed())
 
     async def change_key(self, change: KeyChange) -> KeyAnswer:
-        if self.is_read_only:
-            raise PermissionDeniedError("read-only dashboard: changes are disabled")
+        refuse_if_read_only(self)
         return read_answer(await change_key(self._core.key_control, change, local_actor()))
 
     @property
@@ -270,7 +274,7 @@ class LocalSource:
         shared = self._core.shared
         if shared is None:
             return None
-        from nexus_core.control.shared.told import fleet_at
+        from nexus_core.control.shared.as_json import fleet_at
 
         return read_roll(fleet_at(shared, self.now()))
 

@@ -18,7 +18,6 @@ from nexus_core.control.actions import dashboard_agent
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.control.question import question_as_json
 from nexus_core.dialects.sse import SseEvent, SseParser
-from nexus_core.errors import PermissionDeniedError
 from nexus_core.money.cost_lines import CostLines
 from nexus_core.money.ledger_queries import By
 from nexus_core.money.months import Period
@@ -31,7 +30,7 @@ from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import is_list, is_object
-from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
+from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status, refuse_if_read_only
 from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.client_keys import KeyAnswer, KeyChange, KeyList, read_answer, read_keys
 from nexus_tui.sources.fleet.replica import PartOf, Roll, read_roll
@@ -351,8 +350,7 @@ class RemoteSource(RemoteKnown):
         return self._read(lambda: read_exchange(told))
 
     async def command(self, command: Command) -> Outcome:
-        if self.is_read_only:
-            raise PermissionDeniedError("read-only dashboard: changes are disabled")
+        refuse_if_read_only(self)
         told = await self._ask_or_tell(call_for(command))
         lines, data = told.get("lines"), told.get("data")
         return Outcome(
@@ -366,8 +364,7 @@ class RemoteSource(RemoteKnown):
         return self._read(lambda: read_keys(told))
 
     async def change_key(self, change: KeyChange) -> KeyAnswer:
-        if self.is_read_only:
-            raise PermissionDeniedError("read-only dashboard: changes are disabled")
+        refuse_if_read_only(self)
         return read_answer(await self._ask_or_tell(change_call(change)))
 
     def _read(self, read: Callable[[], _Read]) -> _Read:

@@ -47,13 +47,13 @@ class BackendPanel(LineWidget):
         self._rows = BackendRows()
         self._cursor = 0
         self._top = 0  # the first line of backends in sight
-        self._drawn_cursor = -1  # the line on the screen that is drawn as selected
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         frame = self._frames.current
         usable = f"{len(frame.usable)} of {frame.total} usable"
         if not self.is_wide:
             title = rule(width, "Backends", usable, f"first byte p50 {frame.window.shown}")
+            self.put_cursor(-1)  # two backends share a line
             chosen = self._cursor if self.has_cursor else -1
             return [title, *self._seen(_pairs(frame, width, chosen), height - 1, 2)]
         title = rule(width, "Backends", usable, frame.window.shown)
@@ -61,7 +61,7 @@ class BackendPanel(LineWidget):
         rows = self._rows.draw(frame.backends, frame, columns)
         rows += [unusable_row(backend, columns) for backend in frame.config.unusable]
         lines = [title, ((heading(columns), "head"),), *self._seen(rows, height - 2, 1)]
-        self._move_mark()
+        self.put_cursor(2 + self._cursor - self._top if self.has_cursor else -1)
         return lines
 
     def _seen(self, rows: list[Line], room: int, in_line: int) -> list[Line]:
@@ -73,20 +73,6 @@ class BackendPanel(LineWidget):
         line = self._cursor // in_line
         self._top = max(min(self._top, line, max(0, len(rows) - room)), line - room + 1)
         return rows[self._top : self._top + room]
-
-    def _move_mark(self) -> None:
-        """Paint the line that the cursor left and the one that it came to."""
-        line = 2 + self._cursor - self._top if self.has_cursor and self.is_wide else -1
-        if line == self._drawn_cursor:
-            return
-        for y in (self._drawn_cursor, line):
-            if 0 <= y < len(self._lines):
-                self._lines[y] = ()  # differs from any row, so it is painted
-                self._strips.pop(y, None)
-        self._drawn_cursor = line
-
-    def line_is_selected(self, y: int) -> bool:
-        return y == self._drawn_cursor
 
     def under_cursor(self, line: Line) -> Line:
         return with_cursor(line, reverses=self.look.reverses)

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 
 from nexus_core.control.key_use import KeyUse
-from nexus_core.keys.told import Use
+from nexus_core.keys.as_json import Use
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import RecentRequests
 

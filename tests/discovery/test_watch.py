@@ -119,9 +119,10 @@ async def test_looking_again_does_not_wait_for_the_interval(upstream: ScriptedUp
         await until(lambda: bool(gateway.discovery and gateway.discovery.results))
         upstream.listing = listing("m")
 
-        gateway.discovery.search_now()
+        found = await gateway.discovery.search()
 
-        await until(lambda: "ollama" in gateway.registry.names)
+        assert [result.sight for result in found] == [Sight.FOUND]
+        assert "ollama" in gateway.registry.names
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])

@@ -208,6 +208,21 @@ async def test_a_pane_of_many_backends_scrolls_with_the_cursor() -> None:
         assert app.tabs.dashboard._panes == ["list", "backends"]
 
 
+async def test_no_line_stays_marked_when_two_backends_come_to_share_one() -> None:
+    app = make_app()
+
+    async with app.run_test(size=WIDE) as pilot:
+        await focus(pilot, app, "backends")
+        await press(pilot, "j")
+        panel = app.tabs.dashboard.panel
+        assert any(map(panel.line_is_selected, range(panel.size.height)))
+        await pilot.resize_terminal(80, 24)
+        await still(pilot)
+
+        assert not any(map(panel.line_is_selected, range(panel.size.height)))
+        assert panel.selected == "vllm-a"
+
+
 async def test_a_reason_leads_to_its_requests() -> None:
     app = make_app()
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send
 from nexus_core.control.actions import Deed
-from nexus_core.errors import NexusError
+from nexus_core.errors import NexusError, ReplicaNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.types import NANO
 
@@ -37,14 +37,6 @@ class NoFleetError(NexusError):
 
     status = 404
     code = "not_found"
-    type = "invalid_request_error"
-
-
-class ReplicaNotFoundError(NexusError):
-    """No such replica, or none that can be reached, or a call that is not passed on."""
-
-    status = 404
-    code = "replica_not_found"
     type = "invalid_request_error"
 
 
@@ -75,7 +67,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         the others as they were.
         """
         shared = _shared(gateway)
-        from nexus_core.control.shared.told import fleet_at
+        from nexus_core.control.shared.as_json import fleet_at
 
         return fleet_at(shared, gateway.now())
 
@@ -103,7 +95,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         The caller's key goes with it and must be good there, too.
         """
         shared = _shared(gateway)
-        from nexus_core.control.shared.told import address_of
+        from nexus_core.control.shared.as_json import address_of
 
         address = address_of(shared, name)
         if address is None:

@@ -116,7 +116,7 @@ def _fleet(gateway: Gateway) -> dict[str, Any]:
     """The processes that share with this one, and how it stands to them; nothing without any."""
     if gateway.shared is None:
         return {}
-    from nexus_core.control.shared.told import fleet_as_json, replicas_as_json
+    from nexus_core.control.shared.as_json import fleet_as_json, replicas_as_json
 
     shared = gateway.shared
     return {"fleet": fleet_as_json(shared), "replicas": replicas_as_json(shared)}

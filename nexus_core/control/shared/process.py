@@ -33,7 +33,7 @@ from nexus_core.control.shared.switching import (
 from nexus_core.errors import (
     InvalidRequestError,
     NexusError,
-    ReplicaUnknownError,
+    ReplicaNotFoundError,
     SharedLimitsError,
 )
 from nexus_core.keys.live import LiveKeys
@@ -163,7 +163,7 @@ class Shared:
             raise SharedLimitsError("the fleet's store can't be reached; try again") from error
         told = table(forgotten.get("money"))
         if not (own or told.get("owners")):
-            raise ReplicaUnknownError(f"no replica {name!r} is known in this fleet", param="name")
+            raise ReplicaNotFoundError(f"no replica {name!r} is known in this fleet", param="name")
         self.link.hurry()
         return int(told.get("presumed", "0"))
 

@@ -65,7 +65,6 @@ class ValkeyLink:
         # Counted since the start.
         self.calls = self.failed_calls = self.beats = self.outages = 0
         self.beat_seconds = 0.0  # of the newest answered beat
-        self.total_beat_seconds = 0.0
         self._config = config
         self._store = config.store
         self._nodes: list[Node] = []  # of a cluster, as it was known last
@@ -262,7 +261,6 @@ class ValkeyLink:
             return
         self.beats += 1
         self.beat_seconds = self._clock() - sent
-        self.total_beat_seconds += self.beat_seconds
         self.live = max(1, int(answer.get("live") or 1))
         self.members = read_members(answer.get("members"))
         if answer.get("unknown"):

@@ -37,11 +37,6 @@ class OpenZone:
         self._is_closed = True
         close(True)
 
-    @property
-    def seconds_left(self) -> float:
-        """How long the permission still holds; negative: for how long it has not held."""
-        return self._until - self._clock()
-
     def permits(self) -> bool:
         """Whether the zone may be used in this moment; a lapse is told at once."""
         if self._clock() < self._until:

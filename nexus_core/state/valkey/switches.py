@@ -64,7 +64,7 @@ class Switches:
         return tuple(sorted(self._known.values(), key=lambda one: one.version))
 
     def tell(self, switch: Switch) -> int:
-        """Tell the others of what was just switched here; gives its number, for `is_told`."""
+        """Tell the others of what was just switched here; gives its number, for `told`."""
         self._number += 1
         known = self._known.get(switch.key)
         seen = 0 if known is None else known.version

@@ -63,3 +63,21 @@ class SubcommandParser(argparse.ArgumentParser):
         meant = did_you_mean(first, options) if first.startswith("-") else ""
         other = "" if meant or self.rest is None else "; what the program takes stands after --"
         return f"unrecognized arguments: {escaped(' '.join(words))}{meant}{other}"
+
+
+def add_actions(parser: SubcommandParser) -> Subcommands:
+    """Have a subcommand take one of several actions: `nexus keys list`."""
+    return parser.add_subparsers(
+        dest="action",
+        title="actions",
+        metavar="ACTION",
+        required=True,
+        parser_class=SubcommandParser,
+    )
+
+
+def add_ascii(parser: argparse.ArgumentParser) -> None:
+    """Declare --ascii; it may also stand before the subcommand."""
+    parser.add_argument(
+        "--ascii", action="store_true", default=argparse.SUPPRESS, help="ASCII characters only"
+    )

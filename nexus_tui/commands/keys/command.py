@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nexus_tui.commands.base.client import json_text, understood, visible_json
-from nexus_tui.commands.base.subcommands import SubcommandParser, Subcommands
+from nexus_tui.commands.base.subcommands import Subcommands, add_actions, add_ascii
 from nexus_tui.commands.base.target import add_target, run_with_config
 from nexus_tui.process.streams import say, show
 
@@ -48,13 +48,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         "Exit code: 0 on success, 1 if there is no such key, 2 on any other failure.",
         allow_abbrev=False,
     )
-    actions = parser.add_subparsers(
-        dest="action",
-        title="actions",
-        metavar="ACTION",
-        required=True,
-        parser_class=SubcommandParser,
-    )
+    actions = add_actions(parser)
     create = _add(actions, port, "create", "make a key; its secret is shown once", _create)
     _add(actions, port, "list", "all keys, those of the environment too", _list, is_named=False)
     _add(actions, port, "show", "one key, and what is used of its limits", _show)
@@ -83,9 +77,7 @@ def _add(
     if is_named:
         parser.add_argument("name", metavar="NAME", help="the key's name")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument(
-        "--ascii", action="store_true", default=argparse.SUPPRESS, help="ASCII characters only"
-    )
+    add_ascii(parser)
     add_target(parser, port)
     parser.set_defaults(run=_run, act=act)
     return parser
@@ -141,8 +133,7 @@ def _tell_secret(told: dict[str, Any], place: Place, options: argparse.Namespace
         secret = str(told["secret"])
         name = str(told["name"])
     if options.json:
-        show(json_text(visible_json(told)))
-        return DONE
+        return _tell(told, options)
     show(secret)
     until = told.get("old_secret_until")
     also = f"; the old one is taken until {until}" if until else ""
@@ -157,31 +148,26 @@ def _list(place: Place, options: argparse.Namespace) -> int:
     with understood():
         environment: list[Mapping[str, Any]] = told.get("environment") or []
         lines = list_lines(told["keys"], environment)
-        shown = [json_text(visible_json(told))] if options.json else lines
-    for line in shown:
-        show(line)
+    _tell(told, options, *lines)
     if problem := told.get("problem"):
         say(f"keys: {problem}")
     return DONE
 
 
 def _show(place: Place, options: argparse.Namespace) -> int:
-    _tell(place.shown(options.name), options)
-    return DONE
+    return _tell_key(place.shown(options.name), options)
 
 
 def _limit(place: Place, options: argparse.Namespace) -> int:
-    _tell(place.limit(options.name, _asked(options)), options)
-    return DONE
+    return _tell_key(place.limit(options.name, _asked(options)), options)
 
 
-def _tell(told: dict[str, Any], options: argparse.Namespace) -> None:
+def _tell_key(told: dict[str, Any], options: argparse.Namespace) -> int:
     from nexus_tui.commands.keys.shown import key_lines
 
     with understood():
-        lines = [json_text(visible_json(told))] if options.json else key_lines(told)
-    for line in lines:
-        show(line)
+        lines = [] if options.json else key_lines(told)
+    return _tell(told, options, *lines)
 
 
 def _block(place: Place, options: argparse.Namespace) -> int:
@@ -194,17 +180,16 @@ def _unblock(place: Place, options: argparse.Namespace) -> int:
 
 def _switch(place: Place, options: argparse.Namespace, *, blocked: bool) -> int:
     told = place.block(options.name, blocked=blocked)
-    if options.json:
-        show(json_text(visible_json(told)))
-    else:
-        show(f"{options.name} is {'blocked' if blocked else 'let in again'} ({place.where})")
-    return DONE
+    done = "blocked" if blocked else "let in again"
+    return _tell(told, options, f"{options.name} is {done} ({place.where})")
 
 
 def _revoke(place: Place, options: argparse.Namespace) -> int:
     told = place.revoke(options.name)
-    if options.json:
-        show(json_text(visible_json(told)))
-    else:
-        show(f"{options.name} is revoked ({place.where})")
+    return _tell(told, options, f"{options.name} is revoked ({place.where})")
+
+
+def _tell(told: dict[str, Any], options: argparse.Namespace, *lines: str) -> int:
+    for line in [json_text(visible_json(told))] if options.json else lines:
+        show(line)
     return DONE

@@ -10,11 +10,11 @@ from urllib.parse import quote
 from nexus_core.config.schema import Config
 from nexus_core.errors import KeyNotFoundError, KeysUnavailableError
 from nexus_core.keys import changes
+from nexus_core.keys.as_json import as_json
 from nexus_core.keys.asked import read_duration
 from nexus_core.keys.changes import Issued
 from nexus_core.keys.live import keys_path
 from nexus_core.keys.store import KeyStorage, KeyStore, KeyStoreError
-from nexus_core.keys.told import as_json
 from nexus_tui.commands.base.client import (
     answered,
     authorization,

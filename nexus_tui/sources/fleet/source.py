@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nexus_core.control.commands import Command, Outcome, ReplayRequest
-from nexus_core.errors import NexusError, PermissionDeniedError
+from nexus_core.errors import NexusError
 from nexus_core.money.cost_lines import CostLines
 from nexus_core.money.ledger_queries import By
 from nexus_core.money.months import Period
@@ -17,7 +17,7 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Explanation, Question
-from nexus_tui.sources.base import EventSource
+from nexus_tui.sources.base import EventSource, refuse_if_read_only
 from nexus_tui.sources.client_keys import KeyAnswer, KeyChange, KeyList
 from nexus_tui.sources.fleet.costs import only_of, sum_lines, sum_reports
 from nexus_tui.sources.fleet.keys import sum_keys
@@ -259,8 +259,7 @@ class FleetSource(FleetKnown):
         return None if source is None else await source.captured(request_id)
 
     async def command(self, command: Command) -> Outcome:
-        if self.is_read_only:
-            raise PermissionDeniedError("read-only dashboard: changes are disabled")
+        refuse_if_read_only(self)
         if isinstance(command, ReplayRequest):
             source = self._source_of(command.request_id)
             if source is None:
@@ -302,8 +301,7 @@ class FleetSource(FleetKnown):
         return sum_keys(await asyncio.gather(*(one.client_keys() for one in sources)))
 
     async def change_key(self, change: KeyChange) -> KeyAnswer:
-        if self.is_read_only:
-            raise PermissionDeniedError("read-only dashboard: changes are disabled")
+        refuse_if_read_only(self)
         return await self._first().change_key(change)
 
     # --- costs ---------------------------------------------------------------------------

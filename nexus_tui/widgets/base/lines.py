@@ -107,6 +107,7 @@ class LineWidget(Widget):
         self._lines: list[Line] = []
         self._strips: dict[int, Strip] = {}
         self._look: Look | None = None  # until it has to be found out again
+        self.cursor_line = -1  # the line that is drawn with the cursor; -1: none is
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         """What the widget shows now, from the top; at most `height` lines."""
@@ -156,9 +157,19 @@ class LineWidget(Widget):
             strip = self._strips[y] = self._strip(y, line)
         return strip
 
+    def put_cursor(self, line: int) -> None:
+        """Have `lines` draw the cursor there: both that line and the one it left are painted."""
+        if line == self.cursor_line:
+            return
+        for y in (self.cursor_line, line):
+            if 0 <= y < len(self._lines):
+                self._lines[y] = ()  # differs from any row, so it is painted
+                self._strips.pop(y, None)
+        self.cursor_line = line
+
     def line_is_selected(self, y: int) -> bool:
         """Whether the cursor is on this line of the widget."""
-        return False
+        return y == self.cursor_line
 
     def under_cursor(self, line: Line) -> Line:
         """A line as it is when the cursor is on it."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from textual import events
 from textual.message import Message
 
-from nexus_tui.widgets.base.lines import Line, LineWidget
+from nexus_tui.widgets.base.lines import Line
+from nexus_tui.widgets.base.moved import MovedLines
 
 CURSOR = "▌"
 _CURSOR_IN_REVERSE = ">"  # where a block would be cut out of the row
@@ -22,7 +23,7 @@ def with_cursor(line: Line, *, reverses: bool) -> Line:
     return ((mark, "key"), (text[1:], style), *rest)
 
 
-class RowList(LineWidget):
+class RowList(MovedLines):
     """Headings, then rows. Subclasses say how many rows there are and draw one."""
 
     head_lines = 2
@@ -35,7 +36,6 @@ class RowList(LineWidget):
         super().__init__(id=id)
         self.cursor = 0
         self._top = 0  # the first row in sight
-        self._drawn_cursor = -1  # the line on the screen that is drawn as selected
 
     # --- what subclasses give ------------------------------------------------------------
 
@@ -75,7 +75,7 @@ class RowList(LineWidget):
             return [*head, *self.empty(width)]
         last = min(total, self._top + height - self.head_lines)
         rows = self.rows(self._top, last, width)
-        self._move_mark()
+        self.put_cursor(self.head_lines + self.cursor - self._top)
         return [*head, *rows]
 
     def _keep_in_sight(self, total: int, room: int) -> None:
@@ -84,19 +84,8 @@ class RowList(LineWidget):
         self._top = min(self._top, self.cursor, max(0, total - room))
         self._top = max(self._top, self.cursor - room + 1)
 
-    def _move_mark(self) -> None:
-        """Paint the line that the cursor left and the one that it came to."""
-        line = self.head_lines + self.cursor - self._top
-        if line == self._drawn_cursor:
-            return
-        for y in (self._drawn_cursor, line):
-            if 0 <= y < len(self._lines):
-                self._lines[y] = ()  # differs from any row, so it is painted
-                self._strips.pop(y, None)
-        self._drawn_cursor = line
-
     def line_is_selected(self, y: int) -> bool:
-        return self.shows_cursor and y == self._drawn_cursor and self.row_count() > 0
+        return self.shows_cursor and y == self.cursor_line and self.row_count() > 0
 
     def under_cursor(self, line: Line) -> Line:
         """The line with the cursor's mark in its first cell, which rows leave blank for it."""
@@ -105,28 +94,13 @@ class RowList(LineWidget):
     # --- moving --------------------------------------------------------------------------
 
     def move(self, rows: int) -> None:
-        """Move the cursor; it is seen when the list is drawn."""
         self.locate()
         self.cursor = max(0, min(self.cursor + rows, self.row_count() - 1))
         self.cursor_moved()
 
-    def page(self, pages: int) -> None:
-        """Move by what is in sight."""
-        self.move(pages * max(1, self.size.height - self.head_lines - 1))
-
     def edge(self, direction: int) -> None:
         """Move to the top (-1) or the bottom (1)."""
         self.move(direction * self.row_count())
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.move(3)
-        self.redraw()
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.move(-3)
-        self.redraw()
 
     def on_click(self, event: events.Click) -> None:
         self.locate()

@@ -98,7 +98,6 @@ def test_a_lapse_is_told_at_the_moment_somebody_asks() -> None:
     assert world.closings == [True, False]
     assert not zone.permits()
     assert world.closings == [True, False, True]
-    assert zone.seconds_left == 0.0
 
 
 def test_an_answer_later_than_the_lease_grants_nothing() -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 
-from nexus_core.dialects.history import repair_history
+from nexus_core.dialects.hub.conversation import in_order, text_part
 from nexus_core.dialects.media import is_data_url
-from nexus_core.dialects.report import Findings
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, is_list, is_object
 
@@ -72,10 +71,7 @@ def read_tools(tools: object) -> list[JsonObject]:
 
 
 def _repaired(found: list[JsonObject]) -> list[JsonObject]:
-    if all(message["role"] == "system" for message in found):
-        found.append({"role": "user", "content": ""})  # many a server wants one
-    placed = repair_history(found, Findings())  # type: ignore[arg-type]
-    messages = [one.message for one in placed]
+    messages = in_order(found)
     for message in messages:
         if message["role"] == "tool":
             message.pop("name", None)  # it served to pair it with its call
@@ -117,7 +113,7 @@ def _user(text: str, images: object, path: str) -> JsonObject:
     place = f"{path}images"
     if not is_list(images):
         raise InvalidRequestError(f"{place}: a list of base64 is required", param=place)
-    parts: list[JsonObject] = [{"type": "text", "text": text}] if text.strip() else []
+    parts: list[JsonObject] = [text_part(text)] if text.strip() else []
     for number, image in enumerate(images):
         at = f"{place}[{number}]"
         if not isinstance(image, str) or not image:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from nexus_core.dialects.hub.conversation import text_part
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, is_list, is_object
 
 _TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 _DETAILS = {"low": "low", "high": "high", "original": "high"}  # auto is what no detail means
-
-
-def text_part(text: str) -> JsonObject:
-    """A part of text."""
-    return {"type": "text", "text": text}
 
 
 def read_parts(content: object, path: str) -> list[JsonObject]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 
 from nexus_core.dialects.base import HubTarget
-from nexus_core.dialects.history import repair_history
-from nexus_core.dialects.openai_responses.bridge.content import read_parts, text_part, texts_of
+from nexus_core.dialects.hub.conversation import Conversation, text_part
+from nexus_core.dialects.openai_responses.bridge.content import read_parts, texts_of
 from nexus_core.dialects.openai_responses.bridge.tools import Kind, Tools
 from nexus_core.dialects.openai_responses.carried import opened
-from nexus_core.dialects.report import Findings
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, is_list, is_object
 
-_REMINDER = "<system-reminder>\n{}\n</system-reminder>"  # how coding agents mark what is not said
 _INSTRUCTING = frozenset({"system", "developer"})
 # What ran at OpenAI, and lists of what could: no other model reads it.
 _FOREIGN = frozenset(
@@ -44,11 +42,7 @@ def read_messages(fields: JsonObject, tools: Tools, target: HubTarget) -> list[J
         reader.message({"role": "user", "content": given}, "input")
     for index, item in enumerate(given if is_list(given) else ()):
         reader.read(item, f"input[{index}]")
-    found = reader.messages()
-    if all(message["role"] == "system" for message in found):  # nothing but blanks: a probe
-        found.append({"role": "user", "content": ""})
-    # Results stand behind their calls, in the order of the calls, one for each.
-    return [placed.message for placed in repair_history(found, Findings())]  # type: ignore[arg-type]
+    return reader.messages()
 
 
 class _Turn:
@@ -61,40 +55,28 @@ class _Turn:
         self.extras: JsonObject = {}
         self.calls: list[JsonObject] = []
 
-    def message(self, target: HubTarget) -> JsonObject | None:
-        """The turn as a message; None where nothing is left of it."""
-        text = "\n\n".join(self.texts)
-        if not self.calls and not text.strip():
-            return None
-        message: JsonObject = {"role": "assistant", "content": text if text.strip() else None}
-        if thought := "\n\n".join(self.thoughts):
-            message["reasoning_content"] = thought
-        if self.blocks and target is HubTarget.TRANSLATOR:
+    def end(self, conversation: Conversation, target: HubTarget) -> None:
+        """Add the turn as a message, where anything is left of it."""
+        text, thought = "\n\n".join(self.texts), "\n\n".join(self.thoughts)
+        message = conversation.add_assistant(text, thought, self.calls)
+        if message is not None and self.blocks and target is HubTarget.TRANSLATOR:
             message["thinking_blocks"] = self.blocks
-        if self.calls:
-            message["tool_calls"] = self.calls
         # A local server has made none.
         for call in self.calls if target is not HubTarget.LOCAL else ():
             if is_object(extra := self.extras.get(call["id"])):
                 call["extra_content"] = extra
-        return message
 
 
-class _Reader:
+class _Reader(Conversation):
     def __init__(self, tools: Tools, target: HubTarget) -> None:
+        super().__init__()
         self._tools = tools
         self._target = target
-        self._system: list[str] = []
-        self._said: list[JsonObject] = []
         self._turn: _Turn | None = None
 
     def messages(self) -> list[JsonObject]:
-        """Everything that was read; all instructions at its beginning are one."""
         self._end_turn()
-        said = [_plain(message) for message in self._said]
-        if not self._system:
-            return said
-        return [{"role": "system", "content": "\n\n".join(self._system)}, *said]
+        return super().messages()
 
     def instructions(self, given: object) -> None:
         """The instructions of the request."""
@@ -102,8 +84,7 @@ class _Reader:
             raise InvalidRequestError("instructions: a string is required", param="instructions")
         if given is not None and not isinstance(given, str):
             raise InvalidRequestError("instructions: a string is required", param="instructions")
-        if given and given.strip():
-            self._system.append(given)
+        self.add_system([given or ""])
 
     def read(self, item: JsonObject, path: str) -> None:
         """Add an item."""
@@ -150,7 +131,7 @@ class _Reader:
         role, where = item.get("role"), f"{path}.content"
         parts = read_parts(item.get("content"), where)
         if role == "user":
-            self._add_user(parts)
+            self.add_user(parts)
         elif role == "assistant":
             if any(part["type"] != "text" for part in parts):
                 raise InvalidRequestError(f"{where}: texts are required here", param=where)
@@ -165,24 +146,18 @@ class _Reader:
             )
 
     def _instruct(self, text: str) -> None:
-        """A developer's message; amid the conversation, where many chat templates refuse one, it
-        becomes a text of the user's, marked as what it is."""
+        """A developer's message: an instruction where nothing was said yet."""
         if not text:
             return
-        if self._said or self._turn is not None:
-            self._add_user([text_part(_REMINDER.format(text))])
+        if self.said or self._turn is not None:
+            self.add_reminder(text)
         else:
-            self._system.append(text)
+            self.add_system([text])
 
-    def _add_user(self, parts: list[JsonObject]) -> None:
-        """Turns of the user in a row become one: many chat templates refuse two."""
-        if not parts:
-            return
-        self._end_turn()
-        if self._said and self._said[-1]["role"] == "user":
-            self._said[-1]["content"] += parts
-        else:
-            self._said.append({"role": "user", "content": parts})
+    def add_user(self, parts: list[JsonObject]) -> None:
+        if parts:
+            self._end_turn()
+            super().add_user(parts)
 
     # The model's turns and their results --------------------------------------------------------
 
@@ -193,8 +168,8 @@ class _Reader:
 
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, None
-        if turn is not None and (message := turn.message(self._target)) is not None:
-            self._said.append(message)
+        if turn is not None:
+            turn.end(self, self._target)
 
     def _reasoning(self, item: JsonObject) -> None:
         """Thinking of a model that Nexus asked; that of OpenAI's nobody else reads."""
@@ -228,13 +203,8 @@ class _Reader:
         if not isinstance(call_id, str) or not call_id:
             raise InvalidRequestError(f"{path}.call_id: a string is required", param=path)
         self._end_turn()
-        text = texts_of(parts)
         media = [part for part in parts if part["type"] != "text"]
-        if media:
-            text = f"{text}\n\n(its files follow in the next message)".strip()
-        self._said.append({"role": "tool", "tool_call_id": call_id, "content": text})
-        if media:
-            self._add_user([text_part(f"The files of the tool result {call_id}:"), *media])
+        self.add_user(self.add_result(call_id, texts_of(parts), media))
 
     def _found(self, item: JsonObject) -> str:
         """The tools that a search found, which are offered from now on."""
@@ -260,11 +230,3 @@ def _arguments(given: object) -> str:
 
 def _dumped(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _plain(message: JsonObject) -> JsonObject:
-    """The message, its content as a string where it is nothing but text: every server takes one."""
-    content = message.get("content")
-    if not is_list(content) or any(part["type"] != "text" for part in content):
-        return message
-    return {**message, "content": "\n\n".join(part["text"] for part in content)}

@@ -49,6 +49,15 @@ local ctx = {
 
 function ctx.nudge() redis.call('PUBLISH', key('nudge'), said.process) end
 
+-- Whether a part's report is the newest of this process; `order` keeps its number ("PART PROCESS")
+-- until the part lets it go.
+local function is_newest(part, seq)
+  local order, field = key('order'), part .. ' ' .. said.process
+  if seq <= tonumber(redis.call('HGET', order, field) or '0') then return false end
+  redis.call('HSET', order, field, text(seq))
+  return true
+end
+
 -- Data of another run of the server, or none: whoever lives writes back what it knows.
 local function look_for_lost_data()
   if redis.call('GET', key('run')) ~= said.run then

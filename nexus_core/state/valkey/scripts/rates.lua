@@ -1,7 +1,7 @@
 -- Rates a minute of client keys, by the generic cell rate algorithm and the server's clock.
 --
 -- rates  hash  "rpm KEY", "tpm KEY" -> theoretical arrival time, in microseconds of the epoch
--- order  hash  "rates PROCESS" -> number of its newest report
+-- order  hash  "rates PROCESS" -> number of its newest report, see common.lua
 --
 -- A limit is used up when its time is one window ahead of now. Takes are increments: a lost reply
 -- loses a chunk, on the strict side. What is given back is counted once, by the report's number.
@@ -20,15 +20,8 @@ local function write(ctx, field, microseconds)
   redis.call("HSET", ctx.key("rates"), field, string.format("%.0f", tat))
 end
 
-local function is_newer(ctx, seq)
-  local key, field = ctx.key("order"), "rates " .. ctx.process
-  if seq <= tonumber(redis.call("HGET", key, field) or "0") then return false end
-  redis.call("HSET", key, field, string.format("%.0f", seq))
-  return true
-end
-
 local function returned(ctx, said)
-  if not (said and said.seq and is_newer(ctx, said.seq)) then return end
+  if not (said and said.seq and is_newest("rates", said.seq)) then return end
   for field, one in pairs(said.back or {}) do
     write(ctx, field, ahead(ctx, field) - one.count * WINDOW / one.limit)
   end

@@ -2,7 +2,7 @@
 --
 -- slots:BACKEND, parallel:KEY   hash  process -> how many it may use
 -- waiting:slots:BACKEND, …      hash  process -> how many requests wait there for one
--- order                         hash  "slots PROCESS" -> number of its newest report
+-- order                         hash  "slots PROCESS" -> number of its newest report, see common.lua
 -- counted                       set   names of the first two
 --
 -- Only live processes count. A process gives back at home first and then tells; it is told first and
@@ -38,13 +38,6 @@ local function remember(ctx, name)
   redis.call("SADD", ctx.key("counted"), name)
 end
 
-local function is_newer(ctx, seq)
-  local key, field = ctx.key("order"), "slots " .. ctx.process
-  if seq <= tonumber(redis.call("HGET", key, field) or "0") then return false end
-  redis.call("HSET", key, field, string.format("%.0f", seq))
-  return true
-end
-
 local function others(ctx, waiting)
   local total = 0
   for process, count in pairs(waiting) do
@@ -62,8 +55,18 @@ local function contenders(ctx, held, waiting)
   return count
 end
 
+-- What a process is told of one limit, of which it holds `mine` and all together `total`.
+local function told(ctx, asked, mine, total, held, waiting)
+  return {
+    held = mine,
+    free = math.max(0, asked.most - total),
+    waiting = others(ctx, waiting),
+    contenders = contenders(ctx, held, waiting),
+  }
+end
+
 function slots.beat(ctx, said)
-  local answer, newer, is_freed = {}, is_newer(ctx, said.seq), false
+  local answer, newer, is_freed = {}, is_newest("slots", said.seq), false
   for name, asked in pairs(said.items or {}) do
     local key, waits = ctx.key(name), ctx.key("waiting:" .. name)
     local held, total = counts(ctx, key)
@@ -90,12 +93,7 @@ function slots.beat(ctx, said)
       write(key, ctx.process, before, mine)
     end
     remember(ctx, name)
-    answer[name] = {
-      held = mine,
-      free = math.max(0, asked.most - total),
-      waiting = others(ctx, waiting),
-      contenders = contenders(ctx, held, waiting),
-    }
+    answer[name] = told(ctx, asked, mine, total, held, waiting)
   end
   if is_freed then ctx.nudge() end
   return { items = answer }
@@ -103,7 +101,7 @@ end
 
 -- A request needs more than is held here.
 function slots.take(ctx, said)
-  is_newer(ctx, said.seq)
+  is_newest("slots", said.seq)
   local answer = {}
   for name, asked in pairs(said.items) do
     local key, waits = ctx.key(name), ctx.key("waiting:" .. name)
@@ -123,12 +121,7 @@ function slots.take(ctx, said)
       end
     end
     remember(ctx, name)
-    answer[name] = {
-      held = mine,
-      free = math.max(0, asked.most - total),
-      waiting = others(ctx, waiting),
-      contenders = contenders(ctx, held, waiting),
-    }
+    answer[name] = told(ctx, asked, mine, total, held, waiting)
   end
   return { items = answer, quarantine = ctx.quarantine and true or false }
 end

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+from nexus_core.dialects.hub.conversation import text_part
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, is_list, is_object
 
 _RESULT_TITLES = 20  # of a web search that an Anthropic model made, as text for another model
-
-
-def text_part(text: str) -> JsonObject:
-    """A part of text."""
-    return {"type": "text", "text": text}
 
 
 def blocks_of(content: object, path: str) -> list[tuple[str, JsonObject]]:

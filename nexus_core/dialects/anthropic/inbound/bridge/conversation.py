@@ -10,16 +10,13 @@ from nexus_core.dialects.anthropic.inbound.bridge.content import (
     joined,
     read_parts,
     text_of,
-    text_part,
 )
 from nexus_core.dialects.anthropic.inbound.demand import BILLING, system_blocks
 from nexus_core.dialects.anthropic.inbound.signatures import carried_by, is_own
-from nexus_core.dialects.history import repair_history
-from nexus_core.dialects.report import Findings
+from nexus_core.dialects.hub.conversation import Conversation, text_part
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, is_list, is_object
 
-_REMINDER = "<system-reminder>\n{}\n</system-reminder>"  # as Claude Code has it for older models
 _FAILED = "Error: "  # before a result that is an error: the hub's format has no mark for one
 
 
@@ -30,35 +27,19 @@ def read_messages(fields: JsonObject) -> list[JsonObject]:
         InvalidRequestError: a field is invalid, or of a kind that only Anthropic's models know.
     """
     reader = _Reader()
-    reader.system(fields.get("system"))
+    reader.read_system(fields.get("system"))
     messages = fields["messages"]
     for index, message in enumerate(messages):
         reader.read(message, f"messages[{index}]")
-    found = reader.messages()
-    if all(message["role"] == "system" for message in found):  # nothing but blanks
-        found.append({"role": "user", "content": ""})
-    # Results stand behind their calls, in the order of the calls, one for each.
-    return [placed.message for placed in repair_history(found, Findings())]  # type: ignore[arg-type]
+    return reader.messages()
 
 
-class _Reader:
-    def __init__(self) -> None:
-        self._system: list[str] = []
-        self._said: list[JsonObject] = []
-
-    def messages(self) -> list[JsonObject]:
-        """Everything that was read; all system prompts are one."""
-        said = [_plain(message) for message in self._said]
-        if not self._system:
-            return said
-        return [{"role": "system", "content": "\n\n".join(self._system)}, *said]
-
-    def system(self, system: object) -> None:
+class _Reader(Conversation):
+    def read_system(self, system: object) -> None:
         """The system prompt; blocks become one text."""
         if not (system is None or isinstance(system, str) or is_list(system)):
             raise InvalidRequestError("system: a string or a list is required", param="system")
-        texts = (text_of(block, "system") for block in system_blocks(system))
-        self._system += [text for text in texts if text.strip()]
+        self.add_system(text_of(block, "system") for block in system_blocks(system))
 
     def read(self, message: JsonObject, path: str) -> None:
         content = f"{path}.content"
@@ -75,16 +56,12 @@ class _Reader:
                 )
 
     def _late_system(self, text: str) -> None:
-        """A system message amid the conversation, where many chat templates refuse one.
-
-        It becomes a text of the user's, marked as what it is.
-        """
         if not text or text.startswith(BILLING):
             return
-        if not self._said:
-            self._system.append(text)
+        if self.said:
+            self.add_reminder(text)
         else:
-            self._add_user([text_part(_REMINDER.format(text))])
+            self.add_system([text])
 
     def _user(self, blocks: list[tuple[str, JsonObject]]) -> None:
         parts: list[JsonObject] = []
@@ -95,16 +72,7 @@ class _Reader:
                 parts.append(text_part(found_by_search(block)))
             else:
                 parts += read_parts(block, path)
-        self._add_user(parts)
-
-    def _add_user(self, parts: list[JsonObject]) -> None:
-        """Turns of the user in a row become one: many chat templates refuse two."""
-        if not parts:
-            return
-        if self._said and self._said[-1]["role"] == "user":
-            self._said[-1]["content"] += parts
-        else:
-            self._said.append({"role": "user", "content": parts})
+        self.add_user(parts)
 
     def _result(self, block: JsonObject, path: str) -> list[JsonObject]:
         """Add a tool's result; gives its images and files, which only a user may send."""
@@ -121,11 +89,7 @@ class _Reader:
         media = [part for part in parts if part["type"] != "text"]
         if block.get("is_error") is True:
             text = _FAILED + text
-        if media:
-            text = f"{text}\n\n(its files follow in the next message)".strip()
-            media.insert(0, text_part(f"The files of the tool result {call_id}:"))
-        self._said.append({"role": "tool", "tool_call_id": call_id, "content": text})
-        return media
+        return self.add_result(call_id, text, media)
 
     def _assistant(self, blocks: list[tuple[str, JsonObject]]) -> None:
         texts: list[str] = []
@@ -148,14 +112,7 @@ class _Reader:
         for call in calls:
             if is_object(extra := carried.get(call["id"])):
                 call["extra_content"] = extra
-        text = "".join(texts)
-        message: JsonObject = {"role": "assistant", "content": text if text.strip() else None}
-        if thought := "".join(thoughts):
-            message["reasoning_content"] = thought
-        if calls:
-            message["tool_calls"] = calls
-        if calls or text.strip():
-            self._said.append(message)
+        self.add_assistant("".join(texts), "".join(thoughts), calls)
 
 
 def _call(block: JsonObject, path: str) -> JsonObject:
@@ -168,11 +125,3 @@ def _call(block: JsonObject, path: str) -> JsonObject:
         "type": "function",
         "function": {"name": name, "arguments": arguments},
     }
-
-
-def _plain(message: JsonObject) -> JsonObject:
-    """The message, its content as a string where it is nothing but text: every server takes one."""
-    content = message.get("content")
-    if not is_list(content) or any(part["type"] != "text" for part in content):
-        return message
-    return {**message, "content": "\n\n".join(part["text"] for part in content)}

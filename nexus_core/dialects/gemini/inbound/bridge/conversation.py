@@ -10,12 +10,10 @@ from nexus_core.dialects.gemini.inbound.bridge.parts import (
     read_part,
     result_text,
     text_of,
-    text_part,
 )
 from nexus_core.dialects.gemini.inbound.demand import contents_of, parts_of
 from nexus_core.dialects.gemini.inbound.signatures import carried_by, is_own
-from nexus_core.dialects.history import repair_history
-from nexus_core.dialects.report import Findings
+from nexus_core.dialects.hub.conversation import Conversation
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, is_list, is_object
 
@@ -31,33 +29,19 @@ def read_messages(fields: JsonObject, dropped: list[str]) -> list[JsonObject]:
         InvalidRequestError: a field is invalid, or of a kind that only Gemini's models know.
     """
     reader = _Reader(dropped)
-    for part in parts_of(fields.get("systemInstruction")):
-        if "text" in part:
-            reader.system.append(text_of(part, "systemInstruction"))
+    instruction = parts_of(fields.get("systemInstruction"))
+    reader.add_system(text_of(part, "systemInstruction") for part in instruction if "text" in part)
     for path, content in contents_of(fields):
         reader.read(content, path)
-    found = reader.messages()
-    if all(message["role"] == "system" for message in found):  # nothing but blanks
-        found.append({"role": "user", "content": ""})
-    # Results stand behind their calls, in the order of the calls, one for each.
-    return [placed.message for placed in repair_history(found, Findings())]  # type: ignore[arg-type]
+    return reader.messages()
 
 
-class _Reader:
+class _Reader(Conversation):
     def __init__(self, dropped: list[str]) -> None:
-        self.system: list[str] = []
+        super().__init__()
         self._dropped = dropped
-        self._said: list[JsonObject] = []
         self._open: list[tuple[str, str]] = []  # calls without a result: their ids and names
         self._calls = 0
-
-    def messages(self) -> list[JsonObject]:
-        """Everything that was read; all instructions are one."""
-        said = [_plain(message) for message in self._said]
-        texts = [text for text in self.system if text.strip()]
-        if not texts:
-            return said
-        return [{"role": "system", "content": "\n\n".join(texts)}, *said]
 
     def read(self, content: JsonObject, path: str) -> None:
         """One turn."""
@@ -68,7 +52,7 @@ class _Reader:
             case "model" | "assistant":
                 self._model(parts)
             case "system":
-                self.system += [text_of(part, at) for at, part in parts if "text" in part]
+                self.add_system(text_of(part, at) for at, part in parts if "text" in part)
             case _:
                 raise InvalidRequestError(
                     f"{path}.role: user or model is required", param=f"{path}.role"
@@ -81,16 +65,7 @@ class _Reader:
                 shown += self._result(response, f"{path}.functionResponse")
             elif part.get("thought") is not True:
                 shown += read_part(part, path)
-        self._add_user(shown)
-
-    def _add_user(self, parts: list[JsonObject]) -> None:
-        """Turns of the user in a row become one: many chat templates refuse two."""
-        if not parts:
-            return
-        if self._said and self._said[-1]["role"] == "user":
-            self._said[-1]["content"] += parts
-        else:
-            self._said.append({"role": "user", "content": parts})
+        self.add_user(shown)
 
     def _result(self, response: JsonObject, path: str) -> list[JsonObject]:
         """Add a function's result; gives its images and files, which only a user may send."""
@@ -105,11 +80,7 @@ class _Reader:
         ]
         text = "\n\n".join((text, *(part["text"] for part in parts if part["type"] == "text")))
         media = [part for part in parts if part["type"] != "text"]
-        if media:
-            text = f"{text}\n\n(its files follow in the next message)".strip()
-            media.insert(0, text_part(f"The files of the tool result {call_id}:"))
-        self._said.append({"role": "tool", "tool_call_id": call_id, "content": text})
-        return media
+        return self.add_result(call_id, text, media)
 
     def _answered(self, response: JsonObject, path: str) -> str:
         """The id of the call that a result answers: by its id, else the first of its name."""
@@ -144,14 +115,7 @@ class _Reader:
                 texts.append(f"\n{code}\n")
             elif "inlineData" in part or "fileData" in part:
                 self._drop("contents[].parts[].inlineData")  # what a model drew
-        text = "".join(texts)
-        message: JsonObject = {"role": "assistant", "content": text if text.strip() else None}
-        if thought := "".join(thoughts):
-            message["reasoning_content"] = thought
-        if calls:
-            message["tool_calls"] = calls
-        if calls or text.strip():
-            self._said.append(message)
+        self.add_assistant("".join(texts), "".join(thoughts), calls)
 
     def _call(self, call: JsonObject, signature: object, path: str) -> JsonObject:
         name, given = call.get("name"), call.get("id")
@@ -183,11 +147,3 @@ def _short(call_id: str) -> str:
     if len(call_id) <= _MAX_ID_CHARS:
         return call_id
     return f"call_{sha256(call_id.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
-
-
-def _plain(message: JsonObject) -> JsonObject:
-    """The message, its content as a string where it is nothing but text: every server takes one."""
-    content = message.get("content")
-    if not is_list(content) or any(part["type"] != "text" for part in content):
-        return message
-    return {**message, "content": "\n\n".join(part["text"] for part in content)}

@@ -6,6 +6,7 @@ import base64
 import json
 
 from nexus_core.dialects.gemini.inbound.demand import is_kept_at_google
+from nexus_core.dialects.hub.conversation import text_part
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, is_object
 
@@ -22,11 +23,6 @@ _AUDIO = {
     "audio/aiff": "aiff",
 }
 _ONLY_GOOGLE = "only Google backends"
-
-
-def text_part(text: str) -> JsonObject:
-    """A part of text."""
-    return {"type": "text", "text": text}
 
 
 def read_part(part: JsonObject, path: str) -> list[JsonObject]:

@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nexus_core.keys.file import Watched, is_there
+from nexus_core.keys.watched_file import Watched, is_there
 
 
 def test_what_cannot_be_looked_at_is_there(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The fleet as /health, /nexus/state and screens tell of it."""
+"""The fleet as JSON: as /health, /nexus/state, /nexus/replicas and screens tell of it."""
 
 from __future__ import annotations
 

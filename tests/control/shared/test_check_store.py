@@ -8,7 +8,7 @@ import pytest
 
 from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.control.check import Level
-from nexus_core.control.shared.checked import check_store
+from nexus_core.control.shared.check_store import check_store
 from tests.fleet.server import free_port, store_server
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nexus_core.control.check import Finding, Level
-from nexus_core.control.shared.checked_database import check_database
+from nexus_core.control.shared.check_database import check_database
 from nexus_core.keys import changes
 from nexus_core.keys.database import DatabaseKeys
 from tests.database.server import SECRET, Place
