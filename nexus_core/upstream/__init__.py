@@ -54,6 +54,10 @@ class _EngineOnDemand:
                 raise wording.out_of_descriptors() from error
             raise
 
+    def stop_unsent(self) -> None:
+        for engine in self._engines.values():
+            engine.stop_unsent()
+
     async def close(self) -> None:
         self._is_closed = True
         for engine in self._engines.values():

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from tests.waiting import until
+
 _MOST_BYTES = 65536
 
 
@@ -18,8 +20,11 @@ class Cut:
         """`target` is a unix socket, or a port of this machine."""
         self.delay = 0.0  # seconds, each way
         self.swallows = False  # bytes vanish, as where a network is partitioned
+        self.is_held = False  # nothing more is taken from either side
+        self.is_holding = False  # and something was to be taken
         self.refuses = False  # new connections end at once
         self.connections = 0  # that were ever made
+        self.ended = 0  # of these
         self.url = ""
         self._target = target
         self._open: set[asyncio.StreamWriter] = set()
@@ -52,10 +57,16 @@ class Cut:
             for one in (writer, there[1]):
                 one.transport.abort()
             self._open -= {writer, there[1]}
+            self.ended += 1
+
+    async def _hold(self) -> None:
+        self.is_holding |= self.is_held
+        await until(lambda: not self.is_held)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(_MOST_BYTES):
+                await self._hold()
                 if self.swallows:
                     continue
                 if self.delay:
