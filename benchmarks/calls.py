@@ -5,9 +5,10 @@ nexus_core or nexus_tui. A coroutine or generator counts when it begins; how oft
 a pause stands beside. Comprehensions do not count (most are no functions since Python 3.12), nor
 does anything of a library. A border is crossed where a function of one package folder
 (nexus_tui.actions) calls one of another (nexus_tui.view), be it through a library such as Textual.
-A request goes from the bytes that its client sends to the last ones that it gets, with its ledger
-row and its log line; the toggle from the key to the screen at rest. What requests keep in memory
-is counted as well: in blocks of Python's allocator, and in objects that the garbage collector sees.
+A request goes from the bytes that its client sends to the last ones that it gets, with its log
+line, and with its share of what is done for several at once; the toggle from the key to the screen
+at rest. What requests keep in memory is counted as well: in blocks of Python's allocator, and in
+objects that the garbage collector sees.
 
 Run: python benchmarks/calls.py [--json] [--top N]
 """
@@ -24,8 +25,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -47,7 +48,8 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.sources.local import LocalSource
 
-WAITING, FINISHED = 32, 640  # requests that are looked at together
+WAITING, FINISHED = 32, 320  # requests that are looked at together, and all of them listed
+PORTION = 16  # requests of which one is the average: some work is done for so many at once
 BACKENDS = 50
 SIZE = (120, 62)  # columns, lines: every backend has its row
 QUIET_SECONDS = 0.3  # without a call of ours, and longer than a pause between two paintings
@@ -64,17 +66,23 @@ _SORTING = frozenset({"sorted", "sort"})
 
 @dataclass
 class Count:
-    """What was called between two moments."""
+    """What was called between two moments, by one request or by several that are alike."""
 
+    requests: int = 1
     functions: Counter[tuple[str, str]] = field(default_factory=Counter)  # module, function
     borders: Counter[tuple[str, str]] = field(default_factory=Counter)  # folder to folder
     resumed: int = 0  # coroutines and generators that went on
-    builtins: int = 0  # calls of C functions by any function of ours
+    c_calls: int = 0  # calls of C functions by any function of ours
     sorts: int = 0  # of these
 
     @property
     def calls(self) -> int:
-        return self.functions.total()
+        """Of one request, as all figures but those of single functions and borders."""
+        return round(self.functions.total() / self.requests)
+
+    @property
+    def builtins(self) -> int:
+        return round(self.c_calls / self.requests)
 
     @property
     def modules(self) -> int:
@@ -82,7 +90,7 @@ class Count:
 
     @property
     def crossings(self) -> int:
-        return self.borders.total()
+        return round(self.borders.total() / self.requests)
 
     @property
     def histograms(self) -> int:
@@ -135,7 +143,7 @@ def counting(count: Count) -> Generator[None]:
     def on_event(frame: FrameType, event: str, arg: object) -> None:
         if event == "c_call":
             if module_of(frame.f_code.co_filename):
-                count.builtins += 1
+                count.c_calls += 1
                 count.sorts += getattr(arg, "__name__", "") in _SORTING
             return
         if event != "call" or frame.f_code.co_name in _NO_FUNCTIONS:
@@ -200,27 +208,35 @@ async def count_requests() -> Requests:
 
     Server, client and what lies between are the real ones; the kernel is missing (fake_wires.py).
     """
+    with _logging_as_it_was():
+        async with _clients_of_a_new_gateway() as clients:
+            counts = {}
+            for name, load in LOADS.items():
+                portion = partial(_portion, clients[:1], load.request)
+                counts[name] = await _fewest(portion)
+        async with _clients_of_a_new_gateway() as clients:  # whose lists are empty
+            return Requests(counts, await _finished(clients), await _waiting(clients))
+
+
+@asynccontextmanager
+async def _clients_of_a_new_gateway() -> AsyncGenerator[list[ClientWire]]:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, FakeLoop)
-    with tempfile.TemporaryDirectory() as folder, _logging_as_it_was():
+    with tempfile.TemporaryDirectory() as folder:
         async with (
             backend_that_never_reads() as url,
             nexus_in_this_loop(url, Path(folder), Swap("counted")) as nexus,
             loop.clients_of(nexus.port, WAITING) as clients,
         ):
             await at_rest()
-            counts = {}
-            for name, load in LOADS.items():
-                one_by_one = partial(_one_request, clients[:1], load.request)
-                counts[name] = await _fewest(one_by_one)
-            return Requests(counts, await _finished(clients), await _waiting(clients))
+            yield clients
 
 
-async def _one_request(clients: list[ClientWire], request: bytes) -> Count:
+async def _portion(clients: list[ClientWire], request: bytes) -> Count:
     await ask(clients, request, 3)  # warm: the connection is kept, and whatever is remembered is
-    count = Count()
+    count = Count(PORTION)
     with counting(count):
-        await ask(clients, request, 1)
+        await ask(clients, request, PORTION)
     return count
 
 
@@ -342,10 +358,10 @@ def main() -> None:
     for name, one in counts.items():
         print(f"\n{name}: called most")
         for (module, function), number in one.functions.most_common(asked.top):
-            print(f"{number:7}  {module}  {function}")
+            print(f"{number / one.requests:9.2f}  {module}  {function}")
         print(f"{name}: borders crossed most")
         for (before, after), number in one.borders.most_common(asked.top):
-            print(f"{number:7}  {before} -> {after}")
+            print(f"{number / one.requests:9.2f}  {before} -> {after}")
 
 
 if __name__ == "__main__":

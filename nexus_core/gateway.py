@@ -92,12 +92,12 @@ class Gateway:
         SECRETS.learn(config.auth, config.backends)
         self.started_at = now()  # seconds since the epoch
         self.is_draining = False  # it will stop soon, and balancers should send requests elsewhere
-        self.stats = Stats()
-        self.windows = Marks(self.stats, clock)
-        self.recent = RecentRequests()
-        self.event_log = EventLog()
+        self._stats = Stats()
+        self._recent = RecentRequests()
+        self._event_log = EventLog()
         self.logs = LogRing() if options.logs is None else options.logs
-        self.bus = EventBus(self.stats, self.recent, log=self.event_log)
+        self.bus = EventBus(self._stats, self._recent, log=self._event_log)
+        self.windows = Marks(self._stats, clock, self.bus.settle)
         self.registry = Registry(config.backends, self.bus, now, clock)
         self.now = now
         # Chooses among backends, and hides nothing: no secret depends on it.
@@ -164,6 +164,24 @@ class Gateway:
         return self.live.config
 
     @property
+    def stats(self) -> Stats:
+        """What was counted until now."""
+        self.bus.settle()
+        return self._stats
+
+    @property
+    def recent(self) -> RecentRequests:
+        """The newest requests, those that came just now included."""
+        self.bus.settle()
+        return self._recent
+
+    @property
+    def event_log(self) -> EventLog:
+        """The newest events, those of just now included."""
+        self.bus.settle()
+        return self._event_log
+
+    @property
     def unsaved(self) -> tuple[Unsaved, ...]:
         """What differs from the configuration file until restart."""
         return self.live.unsaved
@@ -199,7 +217,7 @@ class Gateway:
             from nexus_core.control.keys import KeyControl
 
             use = KeyUse(
-                self.recent,
+                lambda: self.recent,
                 lambda: self.forwarder.in_flight_by_client,
                 self.cost_tracker.last_use,
                 self.now,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nexus_core.observe.bus import EventBus
-from nexus_core.observe.phases import Happened, Phase
+from nexus_core.observe.phases import FINISHED, Happened
 from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.stages import Stage
 from nexus_core.types import PrivacyZone
@@ -22,10 +22,11 @@ class Cut:
         self.refused = 0  # requests that only it would have served
         self.elsewhere = 0  # answers by the other zone
 
-    def push(self, happened: Happened) -> None:
-        """Count a request that is over."""
-        if isinstance(happened, tuple) and happened[0] is Phase.FINISHED:
-            self._count(happened[1])
+    def push(self, happened: Sequence[Happened]) -> None:
+        """Count requests that are over."""
+        for one in happened:
+            if isinstance(one, tuple) and one[0] is FINISHED:
+                self._count(one[1])
 
     def _count(self, record: RequestRecord) -> None:
         status, served_by = record.status or 0, record.zone

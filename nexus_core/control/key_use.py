@@ -20,13 +20,14 @@ class KeyUse:
 
     def __init__(
         self,
-        recent: RecentRequests,
+        recent: Callable[[], RecentRequests],
         under_way: Callable[[], Mapping[str | None, int]],
         last_of_ledger: Callable[[], Awaitable[Mapping[str, float]]],
         now: Callable[[], float],
     ) -> None:
         """
         Args:
+            recent: gives the newest requests.
             under_way: gives the number of requests under way of each client.
             last_of_ledger: gives when each client's last request came, as the ledger tells it.
             now: seconds since the epoch.
@@ -52,7 +53,7 @@ class KeyUse:
 
     def by_client(self) -> Callable[[str], Use]:
         """What gives the use of each key, as of now."""
-        recent, since = self._recent, self._now() - _MINUTE_SECONDS
+        recent, since = self._recent(), self._now() - _MINUTE_SECONDS
         requests, tokens = Counter[str](), Counter[str]()
         for record in takewhile(lambda one: one.at >= since, recent.newest(recent.capacity)):
             if record.client is not None:

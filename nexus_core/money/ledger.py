@@ -24,8 +24,10 @@ from nexus_core.money.ledger_schema import (
     insert,
     insert_action,
     is_outbox,
+    ledger_row,
     migrate,
 )
+from nexus_core.observe.record import RequestRecord
 
 if TYPE_CHECKING:
     from nexus_core.money.shared.journal import Journal
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 BATCH_SECONDS = 0.5  # a row is in the file, and synced, so soon after it was appended
 CAPACITY = 20_000  # rows that wait while the file can't be written; and as many of operators
 _BATCH_ROWS = 2_000
+_AT_ONCE_ROWS = 100  # that are made of records while the event loop's thread waits
 _BUSY_SECONDS = 2.0  # for another process that reads or copies the file
 _SWEEP_SECONDS = 86_400  # old rows are deleted at start and then so often
 
@@ -107,7 +110,8 @@ class Ledger:
         self._now = now
         self._written = written
         self._is_outbox = written is not None
-        self._rows: deque[LedgerRow] = deque()  # for the writer, which takes them in batches
+        # For the writer, which takes them in batches and makes rows of records.
+        self._rows: deque[LedgerRow | RequestRecord] = deque()
         self._actions: deque[ActionRow] = (
             deque()
         )  # to be written; the writer takes them when they are
@@ -136,13 +140,16 @@ class Ledger:
             )
             self._thread.start()
 
-    def append(self, row: LedgerRow) -> None:
-        """Hand a row to the writer; takes a microsecond and never fails.
+    def append(self, row: LedgerRow | RequestRecord) -> None:
+        """Hand a row, or a request that is over, to the writer; takes no time and never fails.
 
         The writer is woken by the first row of a batch only: each waking costs more than a row.
         """
         if self._journal is not None:
+            row = _as_row(row)
             self._journal.write(row, is_all_kept=self._settled == self._appended)
+        elif self.problem is not None:
+            row = _as_row(row)  # which needs less room while it waits
         if self.path is None:
             return
         if len(self._rows) >= CAPACITY or self._closing.is_set():
@@ -202,7 +209,9 @@ class Ledger:
         """Fill the batch; whether there are rows that did not fit."""
         self._has_work.clear()  # before looking: a row that comes now is announced again
         while self._rows and len(self._batch) < _BATCH_ROWS:
-            self._batch.append(self._rows.popleft())
+            self._batch.append(_as_row(self._rows.popleft()))
+            if len(self._batch) % _AT_ONCE_ROWS == 0:
+                time.sleep(0)  # the event loop's turn
         if self._rows:
             self._has_work.set()
         return bool(self._rows)
@@ -296,6 +305,10 @@ class Ledger:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+
+def _as_row(row: LedgerRow | RequestRecord) -> LedgerRow:
+    return row if isinstance(row, tuple) else ledger_row(row)
 
 
 def _journal_in(memory: int) -> Journal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -37,10 +37,10 @@ class EventLog:
         """How many wait or could wait for news."""
         return len(self._readers)
 
-    def push(self, happened: Happened) -> None:
-        """Keep what happened; the oldest goes. Never waits for a reader."""
-        self.last += 1
-        self._events.append(happened)
+    def push(self, happened: Sequence[Happened]) -> None:
+        """Keep what happened; the oldest go. Never waits for a reader."""
+        self.last += len(happened)
+        self._events.extend(happened)
         for reader in self._readers:
             reader.set()
 

@@ -29,6 +29,9 @@ class Phase(IntEnum):
     FINISHED = auto()  # RequestFinished
 
 
+# To look up a member is a call in Python 3.11.
+RECEIVED, DECIDED, FAILED, BEGAN, FINISHED = Phase
+
 # A phase that was reached: its number of the attempt tells those of several attempts apart.
 Reached: TypeAlias = tuple[Phase, RequestRecord, int]
 # What readers keep: an event, or what it is made from when it is read.

@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import call, itemgetter
-from typing import Any, cast
+from operator import attrgetter
+from typing import Any, TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 
 from nexus_core.observe.facts import LOG, Fact, Unit, reader
 from nexus_core.observe.log_ring import LogLine, shortened
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import NANO
+
+_Column: TypeAlias = Sequence[Any]
 
 _MESSAGE = "finished"
 _WRONG = "error"  # left out of a text where nothing is wrong; JSON has all keys
@@ -32,20 +35,18 @@ def _in_nano_usd(fact: Fact) -> Fact:
 
 
 LOGGED = tuple([(key, _in_nano_usd(fact)) for key, fact in LOG])
-_read_facts = reader(LOGGED)
 
 
 def log_request(log: logging.Logger, record: RequestRecord) -> None:
-    """Log that a request is over: a warning if it failed."""
+    """Log that a request is over, and its record complete: a warning if it failed."""
     level = logging.WARNING if record.failed else logging.INFO
     if not log.isEnabledFor(level):
         return
-    values = _read_facts(record)
     handlers = _line_handlers(log)
     if handlers is None:
-        log.log(level, _MESSAGE, extra={"fields": log_fields(values)})
+        log.log(level, _MESSAGE, extra={"fields": log_fields(record)})
         return
-    line = RequestLine(record.ended_at or 0.0, level, log.name, values)
+    line = RequestLine(record, level, log.name)
     for handler in handlers:
         handler.take(line)
 
@@ -73,39 +74,18 @@ def _line_handlers(log: logging.Logger) -> list[LineHandler] | None:
     return found or None
 
 
-class RequestLine:
-    """The log line of one request; written out when somebody reads it."""
+class RequestLine(msgspec.Struct, eq=False, gc=False):
+    """The log line of one request; written out when somebody reads it, best with others."""
 
-    __slots__ = ("_shown", "_text", "_values", "at", "level", "logger")
-
-    def __init__(self, at: float, level: int, logger: str, values: tuple[Any, ...]) -> None:
-        """
-        Args:
-            at: in seconds since the epoch.
-            level: logging.INFO or logging.WARNING.
-            values: of the facts in LOGGED.
-        """
-        self.at = at
-        self.level = level
-        self.logger = logger
-        self._values = values
-        self._text: str | None = None
-        self._shown: LogLine | None = None
+    record: RequestRecord  # of a request that is over, and so the same for ever
+    level: int  # logging.INFO or logging.WARNING
+    logger: str
+    made: LogLine | None = None  # by `shown`
 
     @property
-    def text(self) -> str:
-        """`finished status=… request=…`, of a failed one `finished error=… status=…`: one line."""
-        if self._text is None:
-            self._text = f"{_MESSAGE} {_PRETTY.write(self._values)}"
-        return self._text
-
-    def as_json(self) -> str:
-        """A JSON object in ASCII: time, level, logger, message, and the request's fields."""
-        time = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds")
-        return (
-            f'{{"time": "{time}", "level": "{self.level_name}", "logger": {_JSON.word(self.logger)}'
-            f', "message": "{_MESSAGE}", {_JSON.write(self._values)}}}'
-        )
+    def at(self) -> float:
+        """Seconds since the epoch."""
+        return self.record.ended_at or 0.0
 
     @property
     def level_name(self) -> str:
@@ -114,11 +94,29 @@ class RequestLine:
 
     def shown(self) -> LogLine:
         """The line as a panel shows it, which begins with what is wrong; made once."""
-        if self._shown is None:
-            told = dict(zip(_KEYS, self._values, strict=True))
-            text, request = panel_text(self.text, told), told["request"] or None
-            self._shown = LogLine(self.at, self.level_name, self.logger, shortened(text), request)
-        return self._shown
+        if self.made is None:
+            told, (text,) = log_fields(self.record), as_text([self])
+            text, request = panel_text(text, told), self.record.request_id or None
+            self.made = LogLine(self.at, self.level_name, self.logger, shortened(text), request)
+        return self.made
+
+
+def as_text(lines: Sequence[RequestLine]) -> list[str]:
+    """`finished status=… request=…`, of a failed one `finished error=… status=…`: one line each."""
+    return [f"{_MESSAGE} {text}" for text in _PRETTY.write([line.record for line in lines])]
+
+
+def as_json(lines: Sequence[RequestLine]) -> list[str]:
+    """A JSON object in ASCII for each: time, level, logger, message, and the request's fields."""
+    return [
+        f'{{"time": "{_time(line.at)}", "level": "{line.level_name}", '
+        f'"logger": {_JSON.word(line.logger)}, "message": "{_MESSAGE}", {fields}}}'
+        for line, fields in zip(lines, _JSON.write([line.record for line in lines]), strict=True)
+    ]
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
 def panel_text(text: str, told: Mapping[str, Any]) -> str:
@@ -145,18 +143,21 @@ def panel_text(text: str, told: Mapping[str, Any]) -> str:
 
 # Writing ------------------------------------------------------------------------------------------
 
-_KEYS = tuple(key for key, _ in LOG)
-_UNITS = tuple(fact.unit for _, fact in LOG)
-# Where in the facts that is which is another for every request; the rest recurs.
-_VARYING = [
-    place
-    for place, (key, fact) in enumerate(LOG)
+# The facts that are others for every request; the rest recurs.
+_VARYING = tuple(
+    (key, fact)
+    for key, fact in LOGGED
     if key in ("request", "session") or fact.unit is not Unit.PLAIN
-]
-_RECURRING = [place for place in range(len(LOG)) if place not in _VARYING]
+)
+_VARYING_KEYS = {key for key, _ in _VARYING}
+_read_varying = reader(_VARYING)
+# What tells the rest of a request that was tried once, field by field.
+_read_recurring = attrgetter(
+    *("error", "status", "asked_model", "route_model", "backend", "zone", "reason"),
+    *("counted", "is_unpriced", "client_left", "error_code", "origin.agent"),
+)
 _MAX_TEMPLATES = 512
-
-_write = cast("Callable[[Callable[[Any], str], Any], str]", call)
+_MAX_EXACT = 1e12  # a float has both digits after the point up to here
 
 # What needs no quotes to be told from the next key=value.
 _BARE = re.compile(r"(?!-$)[A-Za-z0-9_.:/@+-]+")
@@ -195,7 +196,10 @@ def _json_word(value: object) -> str:
 
 
 class _Form:
-    """Writes facts by a template, which is kept for each combination of the recurring ones."""
+    """Writes facts by a template, which is kept for each combination of the recurring ones.
+
+    What varies is written column by column.
+    """
 
     def __init__(
         self,
@@ -217,72 +221,94 @@ class _Form:
         self._omits = omits
         self._pair, self._separator, self._none = pair, separator, none
         self._templates: dict[tuple[object, ...], str] = {}
-        self._recurring, self._varying = itemgetter(*_RECURRING), itemgetter(*_VARYING)
-        by_unit: dict[Unit, Callable[[Any], str]] = {
+        by_unit: dict[Unit, Callable[[_Column], _Column]] = {
             Unit.MS: self._ms,
-            Unit.TOKENS: self._count,
+            Unit.TOKENS: self._counts,
             Unit.USD: self._usd,
         }
-        self._writers = [by_unit.get(_UNITS[place], word) for place in _VARYING]
+        self._writers = [by_unit.get(fact.unit, self._words) for _, fact in _VARYING]
 
-    def write(self, values: tuple[Any, ...]) -> str:
-        """The facts with these values."""
-        recurring = self._recurring(values)
-        template = self._templates.get(recurring) or self._new_template(recurring, values)
-        return template % tuple(map(_write, self._writers, self._varying(values)))
-
-    def _new_template(self, recurring: tuple[object, ...], values: tuple[Any, ...]) -> str:
-        shown = log_fields(values)
-        pairs = [
-            self._pair.format(
-                key, "%s" if place in _VARYING else self.word(shown[key]).replace("%", "%%")
-            )
-            for place, key in enumerate(_KEYS)
-            if key not in self._omits or shown[key] is not None
+    def write(self, records: Sequence[RequestRecord]) -> list[str]:
+        """The facts of each of these requests, which are over."""
+        if not records:
+            return []
+        templates = [
+            (None if record.failures else self._templates.get(_read_recurring(record)))
+            or self._new_template(record)
+            for record in records
         ]
+        columns = zip(*map(_read_varying, records), strict=True)
+        written = [write(column) for write, column in zip(self._writers, columns, strict=True)]
+        return [
+            template % row
+            for template, row in zip(templates, zip(*written, strict=True), strict=True)
+        ]
+
+    def _new_template(self, record: RequestRecord) -> str:
+        shown = log_fields(record)
+        template = self._separator.join(
+            [
+                self._pair.format(
+                    key, "%s" if key in _VARYING_KEYS else self.word(value).replace("%", "%%")
+                )
+                for key, value in shown.items()
+                if key not in self._omits or value is not None
+            ]
+        )
+        if record.failures:  # no other request's are the same
+            return template
         if len(self._templates) >= _MAX_TEMPLATES:
             self._templates.clear()
-        template = self._templates[recurring] = self._separator.join(pairs)
+        self._templates[_read_recurring(record)] = template
         return template
 
-    def _count(self, count: int | None) -> str:
-        return self._none if count is None else str(count)
+    def _words(self, values: _Column) -> _Column:
+        return [*map(self.word, values)]
 
-    def _usd(self, nano_usd: int | None) -> str:
-        return self._none if nano_usd is None else repr(nano_usd / NANO)
+    def _counts(self, counts: _Column) -> _Column:
+        return [self._none if count is None else count for count in counts]
 
-    def _ms(self, ms: float | None) -> str:
+    def _usd(self, nano_usd: _Column) -> _Column:
+        return [self._none if nanos is None else nanos / NANO for nanos in nano_usd]
+
+    def _ms(self, column: _Column) -> _Column:
         """As JSON has `round(ms, 2)`, in half the time."""
-        if type(ms) is float and -_MAX_EXACT < ms < _MAX_EXACT:
-            text = f"{ms:.2f}"
-            return text[:-1] if text[-1] == "0" else text
-        return self._none if ms is None else self.word(round(ms, 2))
+        return [
+            (text[:-1] if (text := f"{ms:.2f}")[-1] == "0" else text)
+            if type(ms) is float and -_MAX_EXACT < ms < _MAX_EXACT
+            else (self._none if ms is None else self.word(round(ms, 2)))
+            for ms in column
+        ]
 
-
-_MAX_EXACT = 1e12  # a float has both digits after the point up to here
 
 _PRETTY = _Form("{}={}", " ", "-", _pretty_word, omits=frozenset({_WRONG}))
 _JSON = _Form('"{}": {}', ", ", "null", _json_word)
 
 
-def log_fields(values: tuple[Any, ...]) -> dict[str, object]:
-    """Fields of a request's log line from the values in LOGGED: always the same keys.
+def log_fields(record: RequestRecord) -> dict[str, object]:
+    """Fields of the log line of a request that is over: always the same keys.
 
     As JSON has them: None for what is unknown, milliseconds with two digits, dollars as floats.
     """
-    fields: dict[str, Any] = dict(zip(_KEYS, values, strict=True))
-    for key, unit in zip(_KEYS, _UNITS, strict=True):
-        if unit is Unit.MS and (ms := fields[key]) is not None:
-            fields[key] = round(ms, 2)
-        elif unit is Unit.USD and (nano_usd := fields[key]) is not None:
-            fields[key] = nano_usd / NANO
-    fields["attempts"] = [
-        {
-            "backend": attempt.backend,
-            "status": attempt.status,
-            "error": attempt.error,
-            "ms": round(attempt.elapsed_ms, 2),
-        }
-        for attempt in fields["attempts"]
-    ]
-    return fields
+    return {key: _as_logged(fact, fact.of(record)) for key, fact in LOGGED}
+
+
+def _as_logged(fact: Fact, value: Any) -> object:
+    if value is None:
+        return None
+    match fact.unit, fact.name:
+        case Unit.MS, _:
+            return round(value, 2)
+        case Unit.USD, _:
+            return value / NANO
+        case _, "attempts":
+            return [
+                {
+                    "backend": attempt.backend,
+                    "status": attempt.status,
+                    "error": attempt.error,
+                    "ms": round(attempt.elapsed_ms, 2),
+                }
+                for attempt in value
+            ]
+    return value

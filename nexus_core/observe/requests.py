@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 
 from nexus_core.observe.events import (
@@ -15,7 +15,7 @@ from nexus_core.observe.events import (
     RequestRefused,
     RouteDecided,
 )
-from nexus_core.observe.phases import Phase, record_of, take
+from nexus_core.observe.phases import RECEIVED, Reached, record_of, take
 from nexus_core.observe.record import RequestRecord
 
 CAPACITY = 1000  # requests kept
@@ -41,10 +41,11 @@ class RecentRequests:
         """Forget all of them; the order of arrival goes on."""
         self._requests.clear()
 
-    @property
-    def phases(self) -> Mapping[Phase, Callable[[RequestRecord], None]]:
-        """What takes in each phase: a record that is kept grows by itself."""
-        return {Phase.RECEIVED: self.add}
+    def take_in(self, reached: Sequence[Reached]) -> None:
+        """Keep those that are received; a record that is kept grows by itself."""
+        for phase, record, _ in reached:
+            if phase is RECEIVED:
+                self.add(record)
 
     def add(self, record: RequestRecord) -> None:
         """Keep one more request; the oldest goes when there are too many."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from nexus_core.observe.events import (
+    Attempt,
     AttemptFailed,
     FirstByteReceived,
     NexusEvent,
@@ -25,10 +26,19 @@ from nexus_core.observe.operation_stats import (
     OperationKey,
     OperationStats,
 )
-from nexus_core.observe.phases import Phase, record_of, take
+from nexus_core.observe.phases import (
+    BEGAN,
+    DECIDED,
+    FINISHED,
+    RECEIVED,
+    Reached,
+    record_of,
+    take,
+)
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import CountMethod, PrivacyZone, RouteReason
 
+_REPORTED = CountMethod.REPORTED
 _KNOWN_STATUSES = frozenset({*map(int, HTTPStatus), 499, 529})  # the last two: nginx's, Anthropic's
 
 
@@ -36,7 +46,7 @@ class Stats:
     """Everything counted since the start, or of a window (`windows`); read it freely.
 
     What each number means to people: docs/numbers.md. It changes with the phases of requests
-    (`phases`), and with events made elsewhere (`apply`).
+    (`take_in`), and with events made elsewhere (`apply`).
     """
 
     # Slots: past thirty attributes a plain instance is slow to count with.
@@ -94,16 +104,19 @@ class Stats:
         values = [(name, getattr(self, name)) for name in self.__slots__]
         return {name: value for name, value in values if isinstance(value, int)}
 
-    @property
-    def phases(self) -> Mapping[Phase, Callable[[RequestRecord], None]]:
-        """What counts each phase of a request."""
-        return {
-            Phase.RECEIVED: self._receive,
-            Phase.DECIDED: self._attempt,
-            Phase.FAILED: self._fail,
-            Phase.BEGAN: self._begin,
-            Phase.FINISHED: self._finish,
-        }
+    def take_in(self, reached: Sequence[Reached]) -> None:
+        """Count phases of requests, in the order in which they were reached."""
+        for phase, record, number in reached:
+            if phase is RECEIVED:
+                self._receive(record)
+            elif phase is DECIDED:
+                self._attempt(record)
+            elif phase is BEGAN:
+                self._begin(record)
+            elif phase is FINISHED:
+                self._finish(record)
+            else:
+                self._fail(record, record.failures[number - 1].attempt)
 
     def apply(self, event: NexusEvent) -> None:
         """Count an event that was made elsewhere; what is state, and no count, changes nothing."""
@@ -114,7 +127,7 @@ class Stats:
                 record = self.under_way.get(event.request_id)
                 if record is None:  # its beginning was not seen: a record of this event alone
                     record = RequestRecord(event.request_id, event.at)
-                self.phases[take(record, event)](record)
+                self.take_in([(take(record, event), record, len(record.failures))])
             case RequestRefused():
                 self.turned_away += 1
                 self.refusals[event.code] += 1
@@ -147,8 +160,7 @@ class Stats:
                 model = UNKNOWN_MODEL
         record.operation = self.operations[OperationKey(record.endpoint, name, kind, model)]
 
-    def _fail(self, record: RequestRecord) -> None:
-        attempt = record.failures[-1].attempt
+    def _fail(self, record: RequestRecord, attempt: Attempt) -> None:
         error = _attempt_error(attempt.status)
         backend = self.backends[attempt.backend]
         backend.failures += 1
@@ -169,7 +181,7 @@ class Stats:
     def _finish(self, record: RequestRecord) -> None:
         self.in_flight -= 1
         self.finished += 1
-        status = record.status or 0
+        status, total_ms = record.status or 0, record.total_ms or 0.0
         self.statuses[status] += 1
         if record.overhead_ms is not None:
             self.overhead.add(record.overhead_ms)
@@ -177,20 +189,21 @@ class Stats:
             self.reasons[record.reason] += 1
         name, kind = record.backend, record.backend_type
         backend = None if name is None or kind is None else self.backends[name]
-        totals: tuple[Histogram, ...] = (self.total,)
-        if backend is not None:
-            totals = (self.total, backend.total)
-        if record.failed or record.client_left or status >= 400:
+        is_whole = not (record.failed or record.client_left or status >= 400)
+        totals: tuple[Histogram, ...] = ()
+        if not is_whole:
             self._count_no_answer(record)
-            totals = ()
-        total_ms = record.total_ms or 0.0
+        elif backend is None:
+            totals = (self.total,)
+        else:
+            totals = (self.total, backend.total)
         if self.under_way.pop(record.request_id, None) is not None:
             self.durations[record.endpoint, known_status(status)].add(total_ms, *totals)
         elif totals:
             totals[0].add(total_ms, *totals[1:])
         if backend is None or kind is None:
             return
-        self._count_end(record, backend)
+        self._count_end(record, backend, is_whole=is_whole)
         self._count_tokens(record, backend)
         self._count_money(record, backend)
         if kind.is_cloud:
@@ -217,16 +230,18 @@ class Stats:
         elif any(stage == "zone" for stage, _ in dropped):
             self.refused_for_privacy += 1
 
-    def _count_end(self, record: RequestRecord, backend: BackendStats) -> None:
+    def _count_end(self, record: RequestRecord, backend: BackendStats, *, is_whole: bool) -> None:
         backend.answers += 1
         # An attempt that failed was counted then, even if its answer is what the client gets.
         name, failures = record.backend, record.failures
         if failures and any(event.attempt.backend == name for event in failures):
             return
-        error, is_of_backend = _answer_error(record)
-        if is_of_backend:
-            backend.failures += 1
-            backend.errors[error] += 1
+        error = ""
+        if not is_whole:
+            error, is_of_backend = _answer_error(record)
+            if is_of_backend:
+                backend.failures += 1
+                backend.errors[error] += 1
         if record.operation is not None:
             record.operation.duration[error].add(_last_attempt_ms(record))
 
@@ -234,7 +249,7 @@ class Stats:
         usage, counted, operation = record.usage, record.counted, record.operation
         if usage is None:
             return
-        if counted is CountMethod.ESTIMATED or counted is CountMethod.EXACT:
+        if counted is not _REPORTED and counted is not None:
             # Nexus's own count is no report of the backend.
             self.counted_prompt_tokens += usage.prompt_tokens
             self.counted_completion_tokens += usage.completion_tokens
@@ -254,7 +269,7 @@ class Stats:
             nano_usd = record.cost.nano_usd
             self.cost_nano_usd += nano_usd
             backend.cost_nano_usd += nano_usd
-            if record.is_estimated:
+            if record.counted is not _REPORTED:
                 self.estimated_nano_usd += nano_usd
                 backend.estimated_nano_usd += nano_usd
         elif record.is_unpriced:

@@ -13,10 +13,9 @@ from nexus_core.dialects.request import Demand
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
-from nexus_core.money.ledger_schema import ledger_row
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import Attempt, AttemptFailed, BudgetStatusChanged
-from nexus_core.observe.phases import Phase, decided
+from nexus_core.observe.phases import BEGAN, DECIDED, FAILED, FINISHED, RECEIVED, decided
 from nexus_core.observe.record import DecisionToTell, KeptHeaders, RequestRecord
 from nexus_core.observe.request_line import log_request
 from nexus_core.proxy.charge import Charge, ReportedUsage, Settlement
@@ -101,7 +100,7 @@ class RequestProgress:
 
     def received(self) -> None:
         """The request arrived and is valid."""
-        self.bus.reach(Phase.RECEIVED, self.record)
+        self.bus.reach(RECEIVED, self.record)
 
     def waited(self, seconds: float) -> None:
         """The request waited this long for a backend or for the month's spending, not for Nexus."""
@@ -127,7 +126,7 @@ class RequestProgress:
         record.decision, record.resolved = decision, self.request.need.resolved
         record.attempt, record.decided_at = attempt, self.now()
         record.version += 1
-        self.bus.reach(Phase.DECIDED, record, attempt)
+        self.bus.reach(DECIDED, record, attempt)
 
     def open_charge(self, backend: BackendSnapshot, model: str) -> None:
         """An attempt begins: reserve its expected cost; nothing may be awaited before."""
@@ -166,7 +165,7 @@ class RequestProgress:
         failed = AttemptFailed(at=self.now(), request_id=record.request_id, attempt=attempt)
         record.failures = (*record.failures, failed)
         record.version += 1
-        self.bus.reach(Phase.FAILED, record, len(record.failures))
+        self.bus.reach(FAILED, record, len(record.failures))
 
     def exchange_ended(self, *, is_free: bool) -> None:
         """The exchange is over; with `is_free` the backend did no work, and it costs nothing."""
@@ -207,7 +206,7 @@ class RequestProgress:
         record.first_byte_ms = (time.monotonic() - self.request.received) * 1000
         record.began_at = self.now()
         record.version += 1
-        self.bus.reach(Phase.BEGAN, record)
+        self.bus.reach(BEGAN, record)
 
     def relayed(self, usage: ReportedUsage) -> None:
         """The stream ended or was cut, with this usage."""
@@ -262,8 +261,8 @@ class RequestProgress:
             record.overhead_ms = max(0.0, begun - upstream_ms)
         record.ended_at, record.total_ms = at, total_ms
         record.version += 1
-        self.bus.reach(Phase.FINISHED, record)
-        tracker.ledger.append(ledger_row(record))
+        self.bus.reach(FINISHED, record)
+        tracker.ledger.append(record)
         if tracker.budget.is_limited:
             self._publish_budget(at)
         log_request(log, record)
@@ -277,6 +276,7 @@ class RequestProgress:
 
     def _keep_decided(self) -> None:
         """Keep what was decided for the latest attempt, before something else takes its place."""
+        self.bus.settle()  # which reads it
         record = self.record
         if len(record.replaced) < record.attempt:
             record.replaced = (*record.replaced, decided(record, record.attempt))

@@ -22,7 +22,8 @@ from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestFinished, RequestRefused
 from nexus_core.observe.operation_stats import OperationKey
 from nexus_core.types import PrivacyZone
-from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished, received
+from tests.observe.happened import received
+from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished
 from tests.waiting import others
 
 HOSTILE = [

@@ -37,6 +37,17 @@ TOOL_ANSWER = ANSWER | {
     ]
 }
 
+# llama.cpp's words, tools/server/server-context.cpp.
+TOO_LONG: dict[str, Any] = {
+    "error": {
+        "code": 400,
+        "type": "exceed_context_size_error",
+        "message": "the request exceeds the available context size, try increasing it",
+        "n_prompt_tokens": 14429,
+        "n_ctx": 8192,
+    }
+}
+
 DONE = b"data: [DONE]\n\n"
 
 

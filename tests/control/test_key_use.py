@@ -13,7 +13,7 @@ async def test_what_is_not_recent_any_more_is_known_from_the_ledger() -> None:
         asked.append("ledger")
         return {"old": 5.0, "laptop": 6.0}
 
-    use = KeyUse(recent, lambda: {"laptop": 3}, ledger, lambda: 100.0)
+    use = KeyUse(lambda: recent, lambda: {"laptop": 3}, ledger, lambda: 100.0)
     recent.add(RequestRecord("a", 30.0, client="laptop"))
     await use.look()
     await use.look()

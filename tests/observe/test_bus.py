@@ -1,6 +1,7 @@
 import asyncio
+from collections.abc import Sequence
 
-from nexus_core.observe.bus import EventBus
+from nexus_core.observe.bus import _MOST_REACHED, EventBus
 from nexus_core.observe.events import (
     Attempt,
     AttemptFailed,
@@ -8,9 +9,9 @@ from nexus_core.observe.events import (
     NexusEvent,
     RequestReceived,
 )
-from nexus_core.observe.phases import Phase
+from nexus_core.observe.phases import Phase, Reached
 from nexus_core.observe.record import RequestRecord
-from tests.waiting import settled
+from tests.waiting import pass_time, settled
 
 
 class Seen:
@@ -19,7 +20,11 @@ class Seen:
     def __init__(self) -> None:
         self.events: list[NexusEvent] = []
         self.received: list[RequestRecord] = []
-        self.phases = {Phase.RECEIVED: self.received.append}
+        self.at_once: list[int] = []  # how many phases came together
+
+    def take_in(self, reached: Sequence[Reached]) -> None:
+        self.at_once.append(len(reached))
+        self.received += [record for phase, record, _ in reached if phase is Phase.RECEIVED]
 
     def apply(self, event: NexusEvent) -> None:
         self.events.append(event)
@@ -121,3 +126,98 @@ async def test_who_reads_records_is_woken_by_requests_and_told_of_failed_attempt
     bus.publish(toggled(9))
 
     assert subscription.drain() == [*record.failures, toggled(9)]
+
+
+def record(number: int = 0) -> RequestRecord:
+    return RequestRecord(f"r{number}", 7.0, "/v1/chat/completions", "m")
+
+
+async def test_phases_are_taken_in_together_and_soon() -> None:
+    fold = Seen()
+    bus = EventBus(fold)
+
+    for number in range(3):
+        bus.reach(Phase.RECEIVED, record(number))
+    await settled()
+    before = list(fold.at_once)
+    pass_time(1)
+    await settled()
+    bus.reach(Phase.RECEIVED, record(3))
+    pass_time(1)
+    await settled()
+
+    assert before == []
+    assert fold.at_once == [3, 1]
+    assert [one.request_id for one in fold.received] == ["r0", "r1", "r2", "r3"]
+
+
+async def test_many_phases_are_taken_in_at_the_end_of_a_request() -> None:
+    fold = Seen()
+    bus = EventBus(fold)
+
+    for number in range(_MOST_REACHED + 5):
+        bus.reach(Phase.RECEIVED, record(number))
+    before = list(fold.at_once)
+    bus.reach(Phase.FINISHED, record())
+    bus.reach(Phase.FINISHED, record())
+
+    assert before == []
+    assert fold.at_once == [_MOST_REACHED + 6]
+
+
+async def test_what_was_reached_before_another_event_is_told_before_it() -> None:
+    fold = Seen()
+    bus = EventBus(fold)
+    subscription = bus.subscribe()
+
+    bus.reach(Phase.RECEIVED, record())
+    bus.publish(toggled(8))
+
+    assert fold.at_once == [1]
+    assert [type(event) for event in subscription.drain()] == [RequestReceived, BackendToggled]
+
+
+async def test_a_new_subscriber_hears_nothing_older_and_a_closed_one_heard_all() -> None:
+    bus = EventBus()
+    first = bus.subscribe()
+
+    bus.reach(Phase.RECEIVED, record(1))
+    second = bus.subscribe()
+    bus.reach(Phase.RECEIVED, record(2))
+    first.close()
+    bus.reach(Phase.RECEIVED, record(3))
+
+    assert ids(first.drain()) == ["r1", "r2"]
+    assert ids(second.drain()) == ["r2", "r3"]
+
+
+def ids(events: list[NexusEvent]) -> list[str]:
+    return [event.request_id for event in events if isinstance(event, RequestReceived)]
+
+
+async def test_a_reader_who_waits_is_woken_by_a_phase() -> None:
+    bus = EventBus()
+    subscription = bus.subscribe()
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        waiter = tasks.create_task(subscription.wait())
+        await settled()
+        bus.reach(Phase.RECEIVED, record())
+        await settled()
+        assert not waiter.done()
+        pass_time(1)
+
+    assert ids(subscription.drain()) == ["r0"]
+
+
+async def test_a_loop_that_ended_early_leaves_no_phase_for_ever() -> None:
+    fold = Seen()
+    bus = EventBus(fold)
+    bus._settles_in = ended = asyncio.new_event_loop()
+    ended.close()
+
+    bus.reach(Phase.RECEIVED, record())
+    pass_time(1)
+    await settled()
+
+    assert fold.at_once == [1]

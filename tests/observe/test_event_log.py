@@ -11,7 +11,7 @@ def toggled(number: int) -> BackendToggled:
 def filled(count: int, capacity: int = 4) -> EventLog:
     log = EventLog(capacity)
     for number in range(1, count + 1):
-        log.push(toggled(number))
+        log.push([toggled(number)])
     return log
 
 
@@ -26,6 +26,15 @@ def test_events_are_numbered_from_one() -> None:
     assert log.after(1) == [(2, toggled(2)), (3, toggled(3))]
     assert numbers(log, 3) == []
     assert numbers(log, 9) == []
+
+
+def test_what_came_together_is_numbered_as_if_it_came_one_by_one() -> None:
+    together = EventLog(4)
+
+    together.push([toggled(number) for number in range(1, 11)])
+
+    assert together.after(0) == filled(10).after(0)
+    assert (together.first, together.last) == (7, 10)
 
 
 def test_the_oldest_go_and_the_numbers_stay() -> None:
@@ -52,7 +61,7 @@ def test_readers_are_woken_by_events_and_by_the_end() -> None:
 
     with log.news() as news:
         assert not news.is_set()
-        log.push(toggled(2))
+        log.push([toggled(2)])
         assert news.is_set()
         news.clear()
         log.close()

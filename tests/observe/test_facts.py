@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from nexus_core.catalog import BackendType
 from nexus_core.observe.event_json import event_as_json, read_event
 from nexus_core.observe.events import (
     Attempt,
@@ -33,30 +32,16 @@ from nexus_core.observe.facts import (
 from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
 from nexus_core.observe.phases import Phase, event_of, finished, record_of, take
 from nexus_core.observe.record import RequestRecord
-from nexus_core.types import Cost, CountMethod, PrivacyZone, RouteReason
+from nexus_core.types import Cost, CountMethod, RouteReason
+from tests.observe.happened import answered, received
 
-RECEIVED = RequestReceived(
-    at=1.0,
-    request_id="r1",
-    endpoint="/v1/chat/completions",
-    model="fast",
-    is_streaming=True,
-    client="laptop",
-    headers=(("Host", "x"),),
-    body_bytes=7,
+RECEIVED = received(
+    "r1", model="fast", is_streaming=True, client="laptop", headers=(("Host", "x"),), body_bytes=7
 )
-FINISHED = RequestFinished(
-    at=2.0,
-    request_id="r1",
-    backend="b",
-    backend_type=BackendType.OPENAI,
-    zone=PrivacyZone.OPEN,
+FINISHED = answered(
+    "r1",
     reason=RouteReason.BACKEND_FAILOVER,
     model="gpt-4o",
-    status=200,
-    failed=False,
-    client_left=False,
-    error=None,
     total_ms=12.3456,
     first_byte_ms=10.0,
     overhead_ms=0.25,
@@ -64,7 +49,6 @@ FINISHED = RequestFinished(
     counted=CountMethod.REPORTED,
     cost=Cost(2_900_000, "config"),
     attempts=(Attempt(backend="a", error="answered 503", status=503, elapsed_ms=1.234),),
-    considered=(),
     headers=(("X-Nexus-Backend", "b"),),
 )
 

@@ -9,29 +9,42 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from nexus_core.observe.facts import LOG, reader
+from nexus_core.observe.facts import LOG
 from nexus_core.observe.log_ring import MAX_TEXT
+from nexus_core.observe.origin.origin import Origin
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.request_line import (
     _JSON,
     _MAX_TEMPLATES,
     _PRETTY,
-    LOGGED,
     LineHandler,
     RequestLine,
+    as_json,
+    as_text,
     log_fields,
     log_request,
     pretty_fields,
 )
-from nexus_core.types import Cost
+from nexus_core.types import Cost, RouteReason
 from tests.observe.test_facts import OVER
 
-VALUES = reader(LOGGED)(OVER)
+ONCE = replace(OVER, failures=())  # tried once, so that its template is kept
 
 
-def with_values(**values: Any) -> tuple[Any, ...]:
-    return tuple([values.get(key, value) for (key, _), value in zip(LOG, VALUES, strict=True)])
+def line_of(level: int = logging.INFO, **changes: Any) -> RequestLine:
+    return RequestLine(replace(OVER, **changes), level, "x")
+
+
+def text_of(line: RequestLine) -> str:
+    (text,) = as_text([line])
+    return text
+
+
+def json_of(line: RequestLine) -> str:
+    (text,) = as_json([line])
+    return text
 
 
 def failed() -> RequestRecord:
@@ -67,7 +80,7 @@ def log() -> logging.Logger:
 
 
 def test_the_log_rounds_times_and_tells_dollars() -> None:
-    line = log_fields(VALUES)
+    line = log_fields(OVER)
 
     assert list(line) == [key for key, _ in LOG]
     assert (line["total_ms"], line["cost_usd"]) == (12.35, 0.0029)
@@ -121,7 +134,7 @@ def test_whoever_wants_a_log_record_gets_one_and_so_do_all(
 
     (record,) = taker.records
     assert (record.getMessage(), record.levelname) == ("finished", "INFO")
-    assert record.__dict__["fields"] == log_fields(VALUES)
+    assert record.__dict__["fields"] == log_fields(OVER)
     assert taker.lines == []
 
 
@@ -158,42 +171,78 @@ def test_what_is_below_the_level_is_not_logged(log: logging.Logger) -> None:
 def test_times_are_written_as_json_has_them_rounded(ms: float) -> None:
     if (isinstance(ms, float) and ms != ms) or abs(ms) == float("inf"):
         ms = 0.0
+    line = line_of(total_ms=ms)
 
     expected = json.dumps(round(ms, 2))
 
-    assert f" total_ms={expected} " in f"{_PRETTY.write(with_values(total_ms=ms))} "
-    assert f'"total_ms": {expected}, ' in _JSON.write(with_values(total_ms=ms))
+    assert f" total_ms={expected} " in text_of(line)
+    assert f'"total_ms": {expected}, ' in json_of(line)
 
 
 @given(st.integers(0, 10**17))
 def test_dollars_are_the_floats_nearest_to_them(nano_usd: int) -> None:
-    values = with_values(cost_usd=nano_usd)
+    line = line_of(cost=Cost(nano_usd, "config"))
 
     usd = float(Cost(nano_usd, "config").usd)
 
-    assert log_fields(values)["cost_usd"] == usd
-    assert json.loads(f"{{{_JSON.write(values)}}}")["cost_usd"] == usd
+    assert log_fields(line.record)["cost_usd"] == usd
+    assert json.loads(json_of(line))["cost_usd"] == usd
 
 
-def test_lines_that_differ_in_what_recurs_are_not_mixed_up() -> None:
-    first = RequestLine(0.0, logging.INFO, "x", with_values(asked="%s", backend=None, status=200))
-    second = RequestLine(0.0, logging.INFO, "x", with_values(asked="%d", backend="-", status=404))
+RECURRING: dict[str, st.SearchStrategy[Any]] = {
+    "error": st.none() | st.just("it broke"),
+    "status": st.none() | st.sampled_from([200, 404]),
+    "asked_model": st.sampled_from(["%s", "%d", "m"]),
+    "route_model": st.none() | st.sampled_from(["m", "%"]),
+    "backend": st.none() | st.sampled_from(["-", "b"]),
+    "reason": st.none() | st.sampled_from(RouteReason),
+    "failures": st.sampled_from([(), OVER.failures]),
+    "is_unpriced": st.booleans(),
+    "client_left": st.booleans(),
+    "error_code": st.none() | st.just("-"),
+    "origin": st.builds(Origin, st.none() | st.just("codex"), st.none() | st.just("s 1")),
+    "usage": st.none() | st.just(OVER.usage),
+    "cost": st.none() | st.just(OVER.cost),
+    "first_byte_ms": st.none() | st.floats(0, 1e4),
+}
 
-    for _ in range(2):
-        assert 'asked="%s" model=gpt-4o backend=- ' in first.text
-        assert 'asked="%d" model=gpt-4o backend="-" ' in second.text
+
+@given(st.lists(st.fixed_dictionaries(RECURRING), max_size=6))
+def test_lines_written_together_are_those_written_one_by_one(changes: list[dict[str, Any]]) -> None:
+    lines = [line_of(**each) for each in changes]
+    fields = [log_fields(line.record) for line in lines]
+
+    assert as_text(lines) == [f"finished {pretty_fields(each)}" for each in fields]
+    assert [json.loads(line) for line in as_json(lines)] == [
+        {"time": "1970-01-01T00:00:02.000+00:00", "level": "info", "logger": "x"}
+        | {"message": "finished", **each}
+        for each in fields
+    ]
+    assert [*map(text_of, lines)] == as_text(lines)
+    assert [*map(json_of, lines)] == as_json(lines)
 
 
 def test_templates_do_not_grow_without_a_bound() -> None:
+    def text(asked: str) -> str:
+        return text_of(RequestLine(replace(ONCE, asked_model=asked), logging.INFO, "x"))
+
     for number in range(3 * _MAX_TEMPLATES):
-        _PRETTY.write(with_values(asked=f"model-{number}"))
+        text(f"model-{number}")
 
     assert 0 < len(_PRETTY._templates) <= _MAX_TEMPLATES
-    assert " asked=model-0 " in _PRETTY.write(with_values(asked="model-0"))
+    assert " asked=model-0 " in text("model-0")
+
+
+def test_requests_that_failed_somewhere_keep_no_template() -> None:
+    before = dict(_JSON._templates)
+
+    json_of(line_of(asked_model="seen nowhere else"))
+
+    assert before == _JSON._templates
 
 
 def test_a_line_is_shown_once_and_in_part_if_it_is_too_long() -> None:
-    line = RequestLine(3.5, logging.INFO, "x", with_values(error="e" * 2 * MAX_TEXT))
+    line = line_of(error="e" * 2 * MAX_TEXT, ended_at=3.5)
 
     shown = line.shown()
 
@@ -204,26 +253,18 @@ def test_a_line_is_shown_once_and_in_part_if_it_is_too_long() -> None:
 
 
 def test_the_error_and_the_status_are_the_first_fields() -> None:
-    line = RequestLine(0.0, logging.WARNING, "x", with_values(error="it broke", status=502))
+    line = line_of(logging.WARNING, error="it broke", status=502)
 
-    assert line.text.startswith('finished error="it broke" status=502 ')
-    assert list(json.loads(line.as_json()))[4:6] == ["error", "status"]
+    assert text_of(line).startswith('finished error="it broke" status=502 ')
+    assert list(json.loads(json_of(line)))[4:6] == ["error", "status"]
 
 
 def test_the_text_of_a_good_one_has_no_error_and_the_json_has_every_key() -> None:
-    line = RequestLine(0.0, logging.INFO, "x", with_values(error=None, status=200))
+    line = line_of(error=None, status=200)
 
-    assert line.text.startswith("finished status=200 request=r1 asked=fast ")
-    assert "error=" not in line.text
-    assert list(json.loads(line.as_json()))[4:] == [key for key, _ in LOG]
-
-
-@pytest.mark.parametrize("error", [None, "it broke"])
-def test_a_log_record_is_written_as_the_line_is(error: str | None) -> None:
-    values = with_values(error=error)
-    line = RequestLine(0.0, logging.INFO, "x", values)
-
-    assert f"finished {pretty_fields(log_fields(values))}" == line.text
+    assert text_of(line).startswith("finished status=200 request=r1 asked=fast ")
+    assert "error=" not in text_of(line)
+    assert list(json.loads(json_of(line)))[4:] == [key for key, _ in LOG]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +300,7 @@ def test_a_log_record_is_written_as_the_line_is(error: str | None) -> None:
 def test_a_panel_shows_what_is_wrong_before_the_fields(
     level: int, changes: dict[str, Any], begin: str
 ) -> None:
-    shown = RequestLine(0.0, level, "x", with_values(**changes)).shown()
+    shown = line_of(level, **changes).shown()
 
     assert shown.text.startswith(begin)
     assert "error=" not in shown.text

@@ -5,23 +5,10 @@ from nexus_core.observe.events import (
     AttemptFailed,
     BackendToggled,
     FirstByteReceived,
-    RequestReceived,
     RequestRefused,
 )
 from nexus_core.observe.requests import RecentRequests
-
-
-def received(request_id: str) -> RequestReceived:
-    return RequestReceived(
-        at=1.0,
-        request_id=request_id,
-        endpoint="/v1/chat/completions",
-        model="m",
-        is_streaming=False,
-        client=None,
-        headers=(),
-        body_bytes=2,
-    )
+from tests.observe.happened import received
 
 
 def recent(*ids: str, capacity: int = 3) -> RecentRequests:

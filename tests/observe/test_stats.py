@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from nexus_core.catalog import BackendType
 from nexus_core.observe.events import (
@@ -12,10 +13,8 @@ from nexus_core.observe.events import (
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
-    RequestReceived,
     RequestRefused,
     RouteDecided,
-    TokenUsage,
     ZoneToggled,
 )
 from nexus_core.observe.histogram import Histogram, TokenHistogram
@@ -28,22 +27,9 @@ from nexus_core.types import (
     PrivacyZone,
     RouteReason,
 )
+from tests.observe.happened import answered, received
 
 ATTEMPT = Attempt(backend="a", error="answered 503", status=503, elapsed_ms=3)
-
-
-def received(**changes: Any) -> RequestReceived:
-    values: dict[str, Any] = {
-        "at": 1,
-        "request_id": "r",
-        "endpoint": "/v1/chat/completions",
-        "model": "m",
-        "is_streaming": False,
-        "client": None,
-        "headers": (),
-        "body_bytes": 10,
-    }
-    return RequestReceived(**{**values, **changes})
 
 
 def decided(attempt: int = 1, **changes: Any) -> RouteDecided:
@@ -73,27 +59,7 @@ def began(status: int = 200, backend: str = "b") -> FirstByteReceived:
 
 
 def finished(**changes: Any) -> RequestFinished:
-    values: dict[str, Any] = {
-        "at": 2,
-        "request_id": "r",
-        "backend": "b",
-        "backend_type": BackendType.OPENAI,
-        "zone": PrivacyZone.OPEN,
-        "reason": RouteReason.BACKEND_FAILOVER,
-        "model": "m",
-        "status": 200,
-        "failed": False,
-        "client_left": False,
-        "error": None,
-        "total_ms": 9,
-        "first_byte_ms": 5,
-        "overhead_ms": 1,
-        "usage": TokenUsage(prompt_tokens=3, completion_tokens=4),
-        "attempts": (),
-        "considered": (),
-        "headers": (),
-    }
-    return RequestFinished(**{**values, **changes})
+    return replace(answered(reason=RouteReason.BACKEND_FAILOVER), **changes)
 
 
 def fold(*events: Any) -> Stats:

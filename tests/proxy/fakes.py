@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.errors import NexusError
+from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import NexusEvent, TokenUsage
-from nexus_core.observe.phases import Phase, event_of
+from nexus_core.observe.phases import Phase, Reached, event_of
 from nexus_core.observe.record import KeptHeaders, RequestRecord, as_bytes
 from nexus_core.providers.base import AnswerStream
 from nexus_core.proxy.reply import SelectedRoute
@@ -60,15 +60,22 @@ class ScriptedResponse:
 
 
 class EachEvent:
-    """A fold that hears of every event at once, those of requests included."""
+    """A fold that hears of every event, those of requests included."""
 
     def __init__(self, hear: Callable[[NexusEvent], None]) -> None:
         self.apply = hear
-        self.phases = {phase: partial(self._reach, phase) for phase in Phase}
 
-    def _reach(self, phase: Phase, record: RequestRecord) -> None:
-        number = len(record.failures) if phase is Phase.FAILED else record.attempt
-        self.apply(event_of((phase, record, number)))
+    def take_in(self, reached: Sequence[Reached]) -> None:
+        for one in reached:
+            self.apply(event_of(one))
+
+
+class AtOnce(EventBus):
+    """A bus that tells of each phase at once."""
+
+    def reach(self, phase: Phase, record: RequestRecord, number: int = 1) -> None:
+        super().reach(phase, record, number)
+        self.settle()
 
 
 class RecordingReply:

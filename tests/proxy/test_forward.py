@@ -163,8 +163,8 @@ class World:
     def finished(self) -> tuple[list[NexusEvent], RequestFinished]:
         """Every event, and the last one; no slot may still be taken."""
         assert [s.in_flight for s in self.registry.snapshots()] == [0] * len(self.agents)
-        assert self.stats.in_flight == 0
         events = self.events.drain()
+        assert self.stats.in_flight == 0
         last = [event for event in events if isinstance(event, RequestFinished)]
         assert len(last) == 1
         return events, last[0]

@@ -13,8 +13,9 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BudgetConfig, PriceConfig
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
-from nexus_core.money.ledger_schema import COLUMNS
+from nexus_core.money.ledger_schema import COLUMNS, LedgerRow, ledger_row
 from nexus_core.money.prices import Prices
+from nexus_core.observe.record import RequestRecord
 from tests.examples import promised
 from tests.made_up_backends import no_ledger
 from tests.proxy.world import STEPS, TURNS, WORLDS, Step, World, make
@@ -43,10 +44,10 @@ class Rows(Ledger):
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.rows: list[tuple[Any, ...]] = []
+        self.rows: list[LedgerRow] = []
 
-    def append(self, row: tuple[Any, ...]) -> None:
-        self.rows.append(row)
+    def append(self, row: LedgerRow | RequestRecord) -> None:
+        self.rows.append(row if isinstance(row, tuple) else ledger_row(row))
 
 
 def books_with(budget: BudgetConfig) -> CostTracker:
@@ -91,7 +92,7 @@ def check_books(world: World) -> None:
     assert isinstance(cost_tracker.ledger, Rows)
     spent: Counter[str | None] = Counter()
     for row in cost_tracker.ledger.rows:
-        told = dict(zip(COLUMNS, row, strict=True))
+        told: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
         spent[told["client"]] += told["cost_nano_usd"] or 0
     budget = cost_tracker.budget
     assert budget.spent_nano_usd == spent.total()

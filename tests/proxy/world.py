@@ -26,7 +26,6 @@ from nexus_core.dialects.openai_chat.request import read_request, write_request
 from nexus_core.dialects.request import Request
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
-from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import RouteDecided, TokenUsage
 from nexus_core.providers.base import AnswerStream, Call, KeyCutter
 from nexus_core.proxy.attempt import ProxyParts
@@ -45,7 +44,7 @@ from nexus_core.upstream.base import (
     UpstreamProtocolError,
 )
 from tests.made_up_backends import no_ledger
-from tests.proxy.fakes import EVENT_STREAM, JSON, EachEvent, RecordingReply
+from tests.proxy.fakes import EVENT_STREAM, JSON, AtOnce, EachEvent, RecordingReply
 from tests.waiting import settled, turns
 
 RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN
@@ -254,7 +253,7 @@ class World:
     restricted: dict[str, bool] = field(default_factory=dict)  # by request id, as the test sees it
 
     def __post_init__(self) -> None:
-        self.bus = EventBus(EachEvent(self.check))
+        self.bus = AtOnce(EachEvent(self.check))
         self.events = self.bus.subscribe()
         configs = [
             BackendConfig(

@@ -13,7 +13,7 @@ import httpx
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
-from tests.contract.bodies import DONE, event
+from tests.contract.bodies import DONE, FIRST, event
 from tests.contract.scripted_upstream import Script, answers, streams
 from tests.scenarios.nexus import Nexus, backend, cloud
 
@@ -98,6 +98,19 @@ def call_piece(index: int, arguments: str, **start: Any) -> bytes:
         piece |= {"id": start["id"], "type": "function"}
     return event({"tool_calls": [piece]})
 
+
+# Two calls whose arguments come in turn.
+INTERLEAVED = [
+    FIRST,
+    call_piece(0, "", id="a", name="A"),
+    call_piece(1, "", id="b", name="B"),
+    call_piece(0, '{"x": '),
+    call_piece(1, '{"y": 2'),
+    call_piece(0, "1}"),
+    call_piece(1, "}"),
+    event({}, "tool_calls"),
+    DONE,
+]
 
 USAGE = event(
     {},

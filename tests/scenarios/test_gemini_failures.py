@@ -15,7 +15,7 @@ from nexus_core.config.schema import AuthConfig, ClientKey, RoutingConfig
 from nexus_core.observe.events import RequestReceived
 from nexus_core.types import PrivacyZone
 from tests.contract.bodies import ANSWER as CHAT_ANSWER
-from tests.contract.bodies import event
+from tests.contract.bodies import TOO_LONG, event
 from tests.contract.scripted_upstream import answers, hang, streams
 from tests.scenarios.gemini_api import (
     ANSWER,
@@ -82,21 +82,12 @@ async def test_a_search_goes_to_the_backend_that_has_one() -> None:
 
 
 async def test_a_prompt_that_is_too_long_is_told_in_googles_words() -> None:
-    told = {
-        "error": {
-            "code": 400,
-            "type": "exceed_context_size_error",
-            "message": "the request exceeds the available context size",
-            "n_prompt_tokens": 40123,
-            "n_ctx": 32768,
-        }
-    }
-    async with upstreams(answers(told, 400)) as (up,), running(local(up.url)) as nexus:
+    async with upstreams(answers(TOO_LONG, 400)) as (up,), running(local(up.url)) as nexus:
         answer = await ask(nexus, SHORT)
 
     error = answer.json()["error"]
     assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
-    words = "The input token count (40123) exceeds the maximum number of tokens allowed (32768)."
+    words = "The input token count (14429) exceeds the maximum number of tokens allowed (8192)."
     assert error["message"].startswith(words)
 
 

@@ -15,16 +15,16 @@ from openai.types.chat.completion_create_params import (
 from pydantic import TypeAdapter
 
 from nexus_core.observe.events import TokenUsage
-from tests.contract.bodies import ANSWER, DONE, FIRST, TOOL_ANSWER, event
+from tests.contract.bodies import ANSWER, TOOL_ANSWER
 from tests.contract.scripted_upstream import answers, hang, streams
 from tests.dialects.gemini.oracles import check_body as check_google
 from tests.scenarios.messages import (
+    INTERLEAVED,
     MESSAGE,
     SHORT,
     TURNS,
     ask,
     body_of,
-    call_piece,
     chat_stream,
     claude,
     create,
@@ -313,18 +313,7 @@ async def test_googles_signature_comes_back_with_the_call_it_belongs_to() -> Non
 
 
 async def test_interleaved_calls_are_written_one_after_the_other() -> None:
-    mixed = [
-        FIRST,
-        call_piece(0, "", id="a", name="A"),
-        call_piece(1, "", id="b", name="B"),
-        call_piece(0, '{"x": '),
-        call_piece(1, '{"y": 2'),
-        call_piece(0, "1}"),
-        call_piece(1, "}"),
-        event({}, "tool_calls"),
-        DONE,
-    ]
-    async with upstreams(streams(mixed)) as (up,), running(local(up.url)) as nexus:
+    async with upstreams(streams(INTERLEAVED)) as (up,), running(local(up.url)) as nexus:
         answer = await ask(nexus, SHORT | {"stream": True})
         message = await streamed(nexus, SHORT)
 

@@ -8,7 +8,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from tests.contract.bodies import FIRST, event
+from tests.contract.bodies import FIRST, TOO_LONG, event
 from tests.contract.scripted_upstream import answers, hang, streams
 from tests.scenarios.messages import (
     MESSAGE,
@@ -64,21 +64,12 @@ async def test_a_web_search_goes_to_the_backend_that_has_one() -> None:
 
 
 async def test_a_prompt_that_the_server_finds_too_long_is_told_in_the_words_agents_know() -> None:
-    told = {
-        "error": {
-            "code": 400,
-            "type": "exceed_context_size_error",
-            "message": "the request exceeds the available context size",
-            "n_prompt_tokens": 40123,
-            "n_ctx": 32768,
-        }
-    }
-    async with upstreams(answers(told, 400)) as (up,), running(local(up.url)) as nexus:
+    async with upstreams(answers(TOO_LONG, 400)) as (up,), running(local(up.url)) as nexus:
         answer = await ask(nexus, SHORT)
 
     assert answer.status_code == 400
     words = answer.json()["error"]["message"]
-    assert words.startswith("prompt is too long: 40123 tokens > 32768 maximum")
+    assert words.startswith("prompt is too long: 14429 tokens > 8192 maximum")
     assert answer.headers["x-should-retry"] == "false"
 
 

@@ -21,7 +21,7 @@ from tests.contract.scripted_upstream import answers, streams
 from tests.dialects.anthropic.sdk import check_request as check_anthropic
 from tests.dialects.gemini.oracles import check_body as check_google
 from tests.scenarios.messages import (
-    call_piece,
+    INTERLEAVED,
     chat_stream,
     claude,
     gemini,
@@ -337,18 +337,7 @@ async def test_thinking_of_a_local_model_comes_back_to_it() -> None:
 
 
 async def test_interleaved_calls_each_keep_their_arguments() -> None:
-    mixed = [
-        FIRST,
-        call_piece(0, "", id="a", name="A"),
-        call_piece(1, "", id="b", name="B"),
-        call_piece(0, '{"x": '),
-        call_piece(1, '{"y": 2'),
-        call_piece(0, "1}"),
-        call_piece(1, "}"),
-        event({}, "tool_calls"),
-        DONE,
-    ]
-    async with upstreams(streams(mixed)) as (up,), running(local(up.url)) as nexus:
+    async with upstreams(streams(INTERLEAVED)) as (up,), running(local(up.url)) as nexus:
         answer = await ask(nexus, SHORT | {"stream": True})
         response = await streamed(nexus, **SHORT)
 

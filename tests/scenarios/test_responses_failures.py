@@ -10,7 +10,7 @@ import openai as vendor
 import pytest
 
 from nexus_core.config.schema import BudgetConfig, QueueConfig
-from tests.contract.bodies import FIRST, event
+from tests.contract.bodies import FIRST, TOO_LONG, event
 from tests.contract.scripted_upstream import answers, hang, streams
 from tests.scenarios.messages import MESSAGE, claude, gemini, local, openai
 from tests.scenarios.nexus import RESTRICTED, Gate, hang_up, running, upstreams
@@ -128,16 +128,7 @@ async def test_a_limit_of_the_backend_passes_with_its_wait() -> None:
 
 @pytest.mark.parametrize("configured", [local, openai])
 async def test_a_prompt_that_is_too_long_is_told_by_its_code(configured: Any) -> None:
-    told = {
-        "error": {
-            "code": 400,
-            "type": "exceed_context_size_error",
-            "message": "the request exceeds the available context size",
-            "n_prompt_tokens": 40123,
-            "n_ctx": 32768,
-        }
-    }
-    async with upstreams(answers(told, 400)) as (up,), running(configured(up.url)) as nexus:
+    async with upstreams(answers(TOO_LONG, 400)) as (up,), running(configured(up.url)) as nexus:
         answer = await ask(nexus, SHORT)
 
     error = answer.json()["error"]

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from nexus_core.types import ModelDetails, ProbeResult
+from tests.contract.bodies import TOO_LONG
 from tests.contract.scripted_upstream import Script, answers, streams
 from tests.scenarios.nexus import Nexus, backend, error_of, running, say, told, upstreams
 
-LLAMA: dict[str, Any] = {
-    "error": {
-        "code": 400,
-        "message": "the request exceeds the available context size, try increasing it",
-        "type": "exceed_context_size_error",
-        "n_prompt_tokens": 14429,
-        "n_ctx": 8192,
-    }
-}
 NUMBERS = "prompt is too long: 14429 tokens > 8192 maximum"
 
 
@@ -36,11 +27,11 @@ def knows(nexus: Nexus, name: str, window: int) -> None:
 @pytest.mark.parametrize(
     ("script", "stream"),
     [
-        (answers(LLAMA, 400), False),
-        (answers(LLAMA, 500), False),
-        (answers(LLAMA, 400), True),
-        (answers(LLAMA), False),  # under a good status
-        (in_stream(LLAMA), True),
+        (answers(TOO_LONG, 400), False),
+        (answers(TOO_LONG, 500), False),
+        (answers(TOO_LONG, 400), True),
+        (answers(TOO_LONG), False),  # under a good status
+        (in_stream(TOO_LONG), True),
     ],
 )
 async def test_the_client_learns_it_in_the_words_that_agents_know(
@@ -93,7 +84,7 @@ async def test_words_without_numbers_get_those_that_are_known() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_longer_window_elsewhere_answers_and_nobody_gets_a_cooldown(stream: bool) -> None:
     async with (
-        upstreams(in_stream(LLAMA) if stream else answers(LLAMA, 400), say, say) as (a, b, c),
+        upstreams(in_stream(TOO_LONG) if stream else answers(TOO_LONG, 400), say, say) as (a, b, c),
         running(
             backend("a", a.url, priority=90),
             backend("b", b.url, priority=50),
@@ -114,7 +105,7 @@ async def test_a_longer_window_elsewhere_answers_and_nobody_gets_a_cooldown(stre
 @pytest.mark.parametrize("window", [4096, 8192, 14428])
 async def test_a_window_that_holds_no_more_is_not_asked(window: int) -> None:
     async with (
-        upstreams(answers(LLAMA, 400), say) as (a, b),
+        upstreams(answers(TOO_LONG, 400), say) as (a, b),
         running(backend("a", a.url, priority=90), backend("b", b.url)) as nexus,
     ):
         knows(nexus, "b", window)
@@ -125,9 +116,9 @@ async def test_a_window_that_holds_no_more_is_not_asked(window: int) -> None:
 
 
 async def test_a_window_that_is_not_known_is_tried_and_its_refusal_is_the_last() -> None:
-    other = {**LLAMA, "error": {**LLAMA["error"], "n_ctx": 9000}}
+    other = {**TOO_LONG, "error": {**TOO_LONG["error"], "n_ctx": 9000}}
     async with (
-        upstreams(answers(LLAMA, 400), answers(other, 400), say) as (a, b, c),
+        upstreams(answers(TOO_LONG, 400), answers(other, 400), say) as (a, b, c),
         running(
             backend("a", a.url, priority=90),
             backend("b", b.url, priority=50),

@@ -71,7 +71,7 @@ class FakeGateway:
         self.key_control = KeyControl(
             self.keys,
             self.actions,
-            KeyUse(self.recent, dict[str | None, int], self.last_use, now),
+            KeyUse(lambda: self.recent, dict[str | None, int], self.last_use, now),
             lambda: self.budget,
             now,
             lambda: tuple(key.name for key in self.config.auth.api_keys),

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from nexus_core.observe.events import RequestReceived
 from nexus_core.observe.stats import Stats
 from nexus_core.workers.counted_rows import count_rows
 from tests.money.ledger_rows import row
-
-RECEIVED = RequestReceived(
-    at=9.0,
-    request_id="b",
-    endpoint="/v1/chat/completions",
-    model="gpt-4o",
-    is_streaming=False,
-    client=None,
-    headers=(),
-    body_bytes=2,
-)
+from tests.observe.happened import received
 
 
 def test_what_ended_after_the_last_word_is_counted_and_nothing_twice() -> None:
@@ -29,7 +18,7 @@ def test_what_ended_after_the_last_word_is_counted_and_nothing_twice() -> None:
 
 def test_one_that_was_under_way_then_is_ended() -> None:
     told = Stats()
-    told.apply(RECEIVED)
+    told.apply(received("b", at=9.0, model="gpt-4o"))
 
     counted = count_rows(told, [row(request_id="b", at=11.0)], after=10.0)
 

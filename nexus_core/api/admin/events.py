@@ -16,6 +16,7 @@ from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import event_as_json, event_name
+from nexus_core.observe.event_log import EventLog
 from nexus_core.observe.phases import (
     Happened,
     event_of,
@@ -121,11 +122,14 @@ class EventStream:
 
     def __init__(self, gateway: Gateway, last_event_id: str | None = None) -> None:
         self._gateway = gateway
-        self._log = gateway.event_log
         self._totals = Totals(gateway)
         self._asked = last_event_id
         self._sent = self._log.last  # the number of the newest event that was sent or left out
         self._running: set[str] = set()  # requests whose beginning was sent, and not their end
+
+    @property
+    def _log(self) -> EventLog:
+        return self._gateway.event_log
 
     def begin(self) -> Iterator[bytes]:
         """What the reader missed since its Last-Event-ID, all of it that is here; then a batch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nexus_core.dialects.reading.body import wrong_entry
 from nexus_core.dialects.reading.prefixes import (
     CHARS_PER_TOKEN,
     TOKENS_PER_IMAGE,
@@ -32,10 +33,7 @@ def chat_demand(fields: JsonObject) -> Demand:
     for index, message in enumerate(messages or ()):
         role = message.get("role") if is_object(message) else None
         if not is_object(message) or not isinstance(role, str):
-            place, kind = f"messages[{index}]", "an object"
-            if is_object(message):
-                place, kind = f"{place}.role", "a string"
-            raise InvalidRequestError(f"{place}: {kind} is required", param=place)
+            raise wrong_entry(f"messages[{index}]", message, "role")
         walk.message(message, role, f"messages[{index}].")
     return walk.demand({Capability.CHAT})
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from nexus_core.dialects.ollama.demand import chat_demand, embed_demand, generate_demand
 from nexus_core.dialects.ollama.dialect import CHAT, EMBED, EMBEDDINGS, GENERATE
-from nexus_core.dialects.reading.body import checked_model, read_object
+from nexus_core.dialects.reading.body import checked_model, checked_stream, read_object
 from nexus_core.dialects.request import Request
-from nexus_core.errors import InvalidRequestError
 from nexus_core.types import DialectName, JsonObject, Operation
 
 _NOTHING_LEFT = (0, 0.0, "0", "0s", "0m", "0h")  # of `keep_alive`: the model is to be unloaded
@@ -21,10 +20,8 @@ def read_request(path: str, body: bytes, request_id: str = "") -> Request:
     """
     fields, spans = read_object(body)
     model = checked_model(fields)
-    streams = path in (CHAT.path, GENERATE.path)
-    stream = fields.get("stream") if streams else False
-    if stream is not None and not isinstance(stream, bool):
-        raise InvalidRequestError("stream: true or false is required", param="stream")
+    may_stream = path in (CHAT.path, GENERATE.path)
+    is_streaming = may_stream and checked_stream(fields, usual=True)
     operation = Operation.CHAT
     if path == CHAT.path:
         demand = chat_demand(fields)
@@ -40,7 +37,7 @@ def read_request(path: str, body: bytes, request_id: str = "") -> Request:
         dialect=DialectName.OLLAMA,
         operation=operation,
         model=model,
-        is_streaming=stream is not False,  # no `stream` means a stream
+        is_streaming=is_streaming,
         demand=demand,
         body=body,
         spans=spans,

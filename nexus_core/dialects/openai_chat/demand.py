@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from nexus_core.dialects.hub.limits import LIMITS, completion_limit, number_of_choices
+from nexus_core.dialects.reading.body import wrong_entry
 from nexus_core.dialects.reading.prefixes import (
     CHARS_PER_TOKEN,
     TOKENS_PER_IMAGE,
@@ -100,7 +101,7 @@ def _chat(fields: JsonObject) -> Demand:
     for index, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
         if not isinstance(message, dict) or not isinstance(role, str):
-            raise _wrong_message(index, message)
+            raise wrong_entry(f"messages[{index}]", message, "role")
         content: JsonValue = message.get("content")
         if isinstance(content, str):
             tokens += len(content) // CHARS_PER_TOKEN
@@ -114,13 +115,6 @@ def _chat(fields: JsonObject) -> Demand:
                 state = hash((state, role, text))
                 prefixes.append(state)
     return _demand(fields, _CHAT.union(places) if places else _CHAT, tokens, prefixes, places)
-
-
-def _wrong_message(index: int, message: JsonValue) -> InvalidRequestError:
-    place, kind = f"messages[{index}]", "an object"
-    if isinstance(message, dict):
-        place, kind = f"{place}.role", "a string"
-    return InvalidRequestError(f"{place}: {kind} is required", param=place)
 
 
 def _parts(content: JsonValue, index: int, places: dict[Capability, str]) -> int:

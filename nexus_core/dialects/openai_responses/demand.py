@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nexus_core.dialects.openai_responses.carried import is_own
+from nexus_core.dialects.reading.body import wrong_entry
 from nexus_core.dialects.reading.prefixes import (
     CHARS_PER_TOKEN,
     TOKENS_PER_IMAGE,
@@ -99,10 +100,7 @@ class _Walk:
         for index, item in enumerate(given):
             kind = item.get("type", "message") if is_object(item) else None
             if not is_object(item) or not isinstance(kind, str):
-                place, what = f"input[{index}]", "an object"
-                if is_object(item):
-                    place, what = f"{place}.type", "a string"
-                raise InvalidRequestError(f"{place}: {what} is required", param=place)
+                raise wrong_entry(f"input[{index}]", item, "type")
             self._item(item, kind, f"input[{index}]")
 
     def tools(self, tools: list[object]) -> None:

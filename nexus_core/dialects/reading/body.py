@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from nexus_core.dialects.parsing import refuse_constant
 from nexus_core.dialects.request import MAX_MODEL_CHARS, Request
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 MAX_DEPTH = 200  # of a request's objects and lists in each other
 
@@ -177,6 +177,24 @@ def checked_model(fields: JsonObject) -> str:
     return model
 
 
+def checked_stream(fields: JsonObject, *, usual: bool = False) -> bool:
+    """Whether a stream is asked for; `usual`: whether it is one where nothing is said.
+
+    Raises:
+        InvalidRequestError: `stream` is neither true nor false.
+    """
+    stream = fields.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidRequestError("stream: true or false is required", param="stream")
+    return usual if stream is None else stream
+
+
+def wrong_entry(path: str, entry: object, name: str) -> InvalidRequestError:
+    """The error for an entry of a list that is no object, or whose field `name` is no string."""
+    place, kind = (f"{path}.{name}", "a string") if is_object(entry) else (path, "an object")
+    return InvalidRequestError(f"{place}: {kind} is required", param=place)
+
+
 # Carefully ----------------------------------------------------------------------------------------
 
 # JSON's marks with the blanks around them.
@@ -186,18 +204,6 @@ _AFTER_VALUE = re.compile(r"[ \t\n\r]*([,}])[ \t\n\r]*")
 _CLOSE = re.compile(r"\}[ \t\n\r]*")
 
 _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
-
-
-def checked_stream(fields: JsonObject) -> bool:
-    """Whether a stream is asked for.
-
-    Raises:
-        InvalidRequestError: `stream` is neither true nor false.
-    """
-    stream = fields.get("stream")
-    if stream is not None and not isinstance(stream, bool):
-        raise InvalidRequestError("stream: true or false is required", param="stream")
-    return stream is True
 
 
 def read_carefully(body: bytes) -> tuple[JsonObject, dict[str, Span]]:

@@ -39,8 +39,15 @@ class Marks:
     In memory there are 126 marks at most; what did not change between two of them is shared.
     """
 
-    def __init__(self, stats: Stats, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stats: Stats,
+        clock: Callable[[], float] = time.monotonic,
+        settle: Callable[[], None] | None = None,
+    ) -> None:
+        """`settle` has the statistics take in what they have not yet."""
         self._stats = stats
+        self._settle = settle
         self._clock = clock  # never the time of day: that may jump
         self._started_at = clock()
         self._fine: deque[Mark] = deque(maxlen=_FINE_MARKS)
@@ -56,6 +63,8 @@ class Marks:
         """Make a mark now; of other statistics, which are counted on from then."""
         if stats is not None:
             self._stats = stats
+        if self._settle is not None:
+            self._settle()
         at = self._clock()
         before = self._fine[-1].counted if self._fine else None
         mark = Mark(at, count_until_now(self._stats, before))
@@ -75,6 +84,8 @@ class Marks:
 
     def of(self, window: Window) -> Stats:
         """Statistics of the window."""
+        if self._settle is not None:
+            self._settle()
         beginning = self.beginning(window)
         return self._stats if beginning is None else since(self._stats, beginning)
 

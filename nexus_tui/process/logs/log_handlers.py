@@ -12,11 +12,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import add
 from types import MappingProxyType
 from typing import TextIO
 
 from nexus_core.observe.log_ring import MAX_TEXT, LogLine, LogRing, request_in, shortened
-from nexus_core.observe.request_line import LineHandler, RequestLine, panel_text, pretty_fields
+from nexus_core.observe.request_line import (
+    LineHandler,
+    RequestLine,
+    as_json,
+    as_text,
+    panel_text,
+    pretty_fields,
+)
 from nexus_tui.process.logs.unread import Outlet
 from nexus_tui.text.escape import escaped
 
@@ -26,6 +34,7 @@ _NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 _RETRY_SECONDS = 0.1  # while stderr is not read
 _LAST_SECONDS = 1.0  # at the end of the process, for stderr to be read
 _FLUSH_SECONDS = 0.02  # that a request's line may wait for others, to be written with them
+_FLUSH_LINES = 32  # that are waited for; more at once would hold up the event loop
 
 # Libraries that tell of every request or connection at INFO, in lines of their own.
 _CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "asyncio")
@@ -66,8 +75,9 @@ class RingHandler(LineHandler):
 class StderrHandler(LineHandler):
     """Log handler that writes to stderr: requests' lines together, everything else at once.
 
-    Lines are written in the order in which they came. What can't be written is lost; nothing ever
-    waits for whoever should read it.
+    Lines are written in the order in which they came; those of requests are made into text then,
+    which is cheaper for several at once. What can't be written is lost; nothing ever waits for
+    whoever should read it.
     """
 
     def __init__(self, stream: TextIO, log_format: str, worker: int | None = None) -> None:
@@ -79,7 +89,7 @@ class StderrHandler(LineHandler):
         self._outlet = Outlet(stream)
         self._dropped = 0  # lines that nobody read in time
         self._is_json = log_format == "json"
-        self._lines: deque[str] = deque()  # to be written
+        self._lines: deque[str | RequestLine] = deque()  # to be written
         self._flushes_in: asyncio.AbstractEventLoop | None = None  # which will write them
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -92,12 +102,9 @@ class StderrHandler(LineHandler):
 
     def take(self, line: RequestLine) -> None:
         """Write the line soon, or a warning at once."""
-        if self._is_json:
-            self._lines.append(_with_worker(line.as_json(), self._worker))
-        else:
-            begin = _begin(int(line.at), line.level, line.logger, self._worker)
-            self._lines.append(begin + line.text)
-        if line.level != logging.INFO:
+        lines = self._lines
+        lines.append(line)
+        if line.level != logging.INFO or len(lines) >= _FLUSH_LINES:
             self.flush()
         elif self._flushes_in is None or not self._flushes_in.is_running():
             self._flush_soon()
@@ -106,12 +113,11 @@ class StderrHandler(LineHandler):
         """Write what has not been written yet."""
         self.acquire()
         try:
-            self._flushes_in = None
             self._outlet.drain()
-            lines: list[str] = []
+            lines: list[str | RequestLine] = []
             while self._lines:  # another thread may append meanwhile
                 lines.append(self._lines.popleft())
-            self._write(lines)
+            self._write(self._as_texts(lines))
         except Exception:  # noqa: BLE001, S110 - closed, or full: there is no other place to say so
             pass
         finally:
@@ -119,6 +125,17 @@ class StderrHandler(LineHandler):
 
         if self._outlet.is_behind:
             self._flush_in(_RETRY_SECONDS)
+
+    def _as_texts(self, lines: list[str | RequestLine]) -> list[str]:
+        of_requests = [line for line in lines if not isinstance(line, str)]
+        if self._is_json:
+            made = iter([_with_worker(text, self._worker) for text in as_json(of_requests)])
+        else:
+            begins = [
+                _begin(int(one.at), one.level, one.logger, self._worker) for one in of_requests
+            ]
+            made = map(add, begins, as_text(of_requests))
+        return [line if isinstance(line, str) else next(made) for line in lines]
 
     def _write(self, lines: list[str]) -> None:
         if self._dropped and not self._outlet.is_behind:
@@ -133,6 +150,10 @@ class StderrHandler(LineHandler):
             self._outlet.drain(_LAST_SECONDS)
         super().close()
 
+    def _flush_in_time(self) -> None:
+        self._flushes_in = None
+        self.flush()
+
     def _flush_soon(self) -> None:
         if not self._flush_in(_FLUSH_SECONDS):
             self.flush()
@@ -145,7 +166,7 @@ class StderrHandler(LineHandler):
             return False
         if self._flushes_in is not loop:
             self._flushes_in = loop
-            loop.call_later(seconds, self.flush)
+            loop.call_later(seconds, self._flush_in_time)
         return True
 
 

@@ -27,8 +27,9 @@ from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import read_event
 from nexus_core.observe.event_log import CAPACITY
-from nexus_core.observe.events import BackendToggled, NexusEvent, RequestFinished, RequestReceived
+from nexus_core.observe.events import BackendToggled, NexusEvent
 from nexus_core.types import PrivacyZone
+from tests.observe.happened import received, unserved
 from tests.running import served
 from tests.waiting import take_time, until
 
@@ -48,40 +49,9 @@ def gateway() -> Gateway:
     return Gateway(Config(backends=tuple(backends), health_check=HealthCheckConfig(enabled=False)))
 
 
-def received(request_id: str, size: int = 2) -> RequestReceived:
-    return RequestReceived(
-        at=1.0,
-        request_id=request_id,
-        endpoint="/v1/chat/completions",
-        model="m",
-        is_streaming=False,
-        client=None,
-        headers=(("x", "y" * size),),
-        body_bytes=2,
-    )
-
-
-def finished(request_id: str) -> RequestFinished:
-    return RequestFinished(
-        at=1.0,
-        request_id=request_id,
-        backend=None,
-        backend_type=None,
-        zone=None,
-        reason=None,
-        model="m",
-        status=503,
-        failed=True,
-        client_left=False,
-        error="nobody",
-        total_ms=1.0,
-        first_byte_ms=None,
-        overhead_ms=None,
-        usage=None,
-        attempts=(),
-        considered=(),
-        headers=(),
-    )
+def padding(size: int) -> tuple[tuple[str, str], ...]:
+    """A header of so many characters."""
+    return (("x", "y" * size),)
 
 
 def publish(gateway: Gateway, happened: Iterable[NexusEvent]) -> None:
@@ -111,14 +81,14 @@ def test_a_new_reader_gets_totals_and_then_what_happens(gateway: Gateway) -> Non
     stream = EventStream(gateway)
 
     first = read(*stream.begin())
-    publish(gateway, [received("r1"), finished("r1")])
+    publish(gateway, [received("r1"), unserved("r1")])
     second = read(stream.take())
 
     assert told(first) == []
     (totals,) = of_kind(first, "totals")
     assert totals["counters"]["requests"] == 1
     assert [one["name"] for one in totals["backends"]] == ["a", "b"]
-    assert told(second) == [received("r1"), finished("r1")]
+    assert told(second) == [received("r1"), unserved("r1")]
     assert [message.event for message in second][:2] == ["RequestReceived", "RequestFinished"]
     assert [message.id for message in second][:2] == [
         f"{gateway.event_log.run}-{n}" for n in (2, 3)
@@ -157,7 +127,7 @@ def test_last_event_id_gives_exactly_what_was_missed(gateway: Gateway, missed: i
 
 def test_large_events_that_were_missed_come_in_smaller_parts(gateway: Gateway) -> None:
     size = BATCH_BYTES // 10
-    publish(gateway, [received(f"r{n}", size) for n in range(100)])
+    publish(gateway, [received(f"r{n}", headers=padding(size)) for n in range(100)])
 
     parts = list(EventStream(gateway, f"{gateway.event_log.run}-0").begin())
 
@@ -204,12 +174,12 @@ def test_large_events_make_a_batch_of_fewer(gateway: Gateway) -> None:
     stream = EventStream(gateway)
     list(stream.begin())
     size = BATCH_BYTES // 10
-    publish(gateway, [received(f"r{n}", size) for n in range(BATCH_EVENTS)])
+    publish(gateway, [received(f"r{n}", headers=padding(size)) for n in range(BATCH_EVENTS)])
 
     batch = stream.take()
 
     assert len(batch) < BATCH_BYTES + 2 * size
-    assert told(read(batch))[-1] == received(f"r{BATCH_EVENTS - 1}", size)
+    assert told(read(batch))[-1] == received(f"r{BATCH_EVENTS - 1}", headers=padding(size))
 
 
 def test_the_end_of_a_request_that_was_told_of_is_never_left_out(gateway: Gateway) -> None:
@@ -218,12 +188,12 @@ def test_the_end_of_a_request_that_was_told_of_is_never_left_out(gateway: Gatewa
     publish(gateway, [received("shown")])
     stream.take()
     flood = [received(f"r{n}") for n in range(3000)]
-    publish(gateway, [finished("unknown"), finished("shown"), *flood])
+    publish(gateway, [unserved("unknown"), unserved("shown"), *flood])
 
     events = told(read(stream.take()))
 
-    assert events[0] == finished("shown")
-    assert finished("unknown") not in events
+    assert events[0] == unserved("shown")
+    assert unserved("unknown") not in events
     assert len(events) == BATCH_EVENTS + 1
 
 
@@ -331,7 +301,7 @@ async def test_a_reader_that_reads_nothing_costs_no_memory_and_slows_nobody(
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.sendall(b"GET /nexus/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until(lambda: gateway.event_log.readers == 1)
-        large = [received(f"r{n}", 2000) for n in range(500)]
+        large = [received(f"r{n}", headers=padding(2000)) for n in range(500)]
 
         longest = 0.0
         for _ in range(40):

@@ -9,16 +9,13 @@ from typing import Any
 
 import pytest
 
-from nexus_core.catalog import BackendType
 from nexus_core.gateway import Gateway
-from nexus_core.observe.events import RequestFinished, RequestReceived, TokenUsage
 from nexus_core.types import (
     Cost,
     CountMethod,
-    PrivacyZone,
-    RouteReason,
 )
 from tests.api.in_process import client
+from tests.observe.happened import answered, received
 from tests.waiting import others
 
 _AGENT = {
@@ -112,41 +109,9 @@ async def test_bodies_are_not_kept_unless_that_is_asked_for(gateway: Gateway) ->
 
 def end(gateway: Gateway, request_id: str, **money: Any) -> None:
     """A request from its beginning to its end."""
+    gateway.bus.publish(received(request_id))
     gateway.bus.publish(
-        RequestReceived(
-            at=1.0,
-            request_id=request_id,
-            endpoint="/v1/chat/completions",
-            model="m",
-            is_streaming=False,
-            client=None,
-            headers=(),
-            body_bytes=2,
-        )
-    )
-    gateway.bus.publish(
-        RequestFinished(
-            at=2.0,
-            request_id=request_id,
-            backend="cloud",
-            backend_type=BackendType.OPENAI,
-            zone=PrivacyZone.OPEN,
-            reason=RouteReason.CAPABILITY_MATCH,
-            model="m",
-            status=200,
-            failed=False,
-            client_left=False,
-            error=None,
-            total_ms=9.0,
-            first_byte_ms=8.0,
-            overhead_ms=1.0,
-            usage=TokenUsage(prompt_tokens=3, completion_tokens=4),
-            counted=CountMethod.REPORTED,
-            attempts=(),
-            considered=(),
-            headers=(),
-            **money,
-        )
+        answered(request_id, backend="cloud", counted=CountMethod.REPORTED, **money)
     )
 
 

@@ -6,7 +6,8 @@ from nexus_core.observe.events import RequestRefused, TokenUsage
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.windows.counted import count_until_now, since
 from nexus_core.types import CountMethod, RouteReason
-from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished, received
+from tests.observe.happened import received
+from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished
 
 
 def answer(stats: Stats, **changes: object) -> None:

@@ -15,7 +15,8 @@ from nexus_core.observe.stats import Stats
 from nexus_core.observe.stats_json import stats_as_json
 from nexus_core.observe.windows.counted import count_until_now, since
 from nexus_core.observe.windows.counted_json import counted_as_json, read_counted
-from tests.observe.test_stats import decided, finished, received
+from tests.observe.happened import received
+from tests.observe.test_stats import decided, finished
 from tests.observe.test_stats_json import EVENTS
 
 

@@ -9,7 +9,8 @@ import pytest
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.windows.marks import STEP_SECONDS, Marks
 from nexus_core.observe.windows.window import MOVING, Window
-from tests.observe.test_stats import decided, finished, received
+from tests.observe.happened import received
+from tests.observe.test_stats import decided, finished
 
 
 class World:

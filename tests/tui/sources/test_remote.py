@@ -40,6 +40,7 @@ from nexus_tui.sources.remote import RemoteSource
 from nexus_tui.sources.remote_http import RemoteError
 from nexus_tui.sources.remote_state import read_state
 from tests.money.ledger_rows import row
+from tests.observe import happened
 from tests.operators import OPERATOR
 from tests.running import served
 from tests.waiting import until
@@ -86,16 +87,7 @@ async def linked(gateway: Gateway, **options: Any) -> AsyncIterator[RemoteSource
 
 
 def received(number: int) -> RequestReceived:
-    return RequestReceived(
-        at=1.0,
-        request_id=f"r{number}",
-        endpoint="/v1/chat/completions",
-        model="m",
-        is_streaming=False,
-        client=None,
-        headers=(),
-        body_bytes=2,
-    )
+    return happened.received(f"r{number}")
 
 
 # What is told -------------------------------------------------------------------------------------

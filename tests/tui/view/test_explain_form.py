@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nexus_core.observe.events import RequestReceived
 from nexus_core.observe.phases import record_of
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import Capability, PrivacyZone
 from nexus_tui.view.explain_form import ExplainForm
+from tests.observe import happened
 
 HEADERS = (
     ("X-Nexus-Privacy-Zone", "restricted"),
@@ -25,15 +25,8 @@ def received(
     endpoint: str = "/v1/chat/completions",
     headers: tuple[tuple[str, str], ...] = HEADERS,
 ) -> RequestRecord:
-    event = RequestReceived(
-        at=1.0,
-        request_id="r",
-        endpoint=endpoint,
-        model="m",
-        is_streaming=True,
-        client="laptop",
-        headers=headers,
-        body_bytes=4000,
+    event = happened.received(
+        endpoint=endpoint, is_streaming=True, client="laptop", headers=headers, body_bytes=4000
     )
     return record_of(event)
 

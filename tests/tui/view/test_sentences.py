@@ -19,7 +19,6 @@ from nexus_core.observe.events import (
     CooldownBegan,
     NexusEvent,
     RequestFinished,
-    RequestReceived,
     RequestRefused,
 )
 from nexus_core.observe.log_ring import LogLine, LogRing
@@ -27,6 +26,7 @@ from nexus_core.types import BudgetStatus, HealthCause, HealthStatus, PrivacyZon
 from nexus_tui.app import NexusApp
 from nexus_tui.text.numbers import clip
 from nexus_tui.view.sentences import sentence
+from tests.observe.happened import received, unserved
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import paint_round, screen_text
@@ -57,40 +57,8 @@ def attempt(backend: str, error: str) -> Attempt:
 
 
 def finished(**changes: Any) -> RequestFinished:
-    event = RequestFinished(
-        at=NOW,
-        request_id="r",
-        backend=None,
-        backend_type=None,
-        zone=None,
-        reason=None,
-        model="gpt-4o",
-        status=503,
-        failed=True,
-        client_left=False,
-        error="no backend can serve 'gpt-4o' now: openai: the open zone is switched off",
-        total_ms=1.0,
-        first_byte_ms=None,
-        overhead_ms=None,
-        usage=None,
-        attempts=(),
-        considered=(),
-        headers=(),
-    )
-    return replace(event, **changes)
-
-
-def received(model: str = "gpt-4o") -> RequestReceived:
-    return RequestReceived(
-        at=NOW,
-        request_id="r",
-        endpoint="/v1/chat/completions",
-        model=model,
-        is_streaming=False,
-        client=None,
-        headers=(),
-        body_bytes=9,
-    )
+    why = "no backend can serve 'gpt-4o' now: openai: the open zone is switched off"
+    return replace(unserved(at=NOW, model="gpt-4o", error=why), **changes)
 
 
 def nobody(*considered: Considered) -> RequestFinished:
@@ -275,7 +243,7 @@ async def test_the_sentence_at_the_foot_is_whole_or_ends_at_a_word(
     async with app.run_test(size=(width, 24)) as pilot:
         await pilot.pause()
         if isinstance(event, RequestFinished):
-            begun = replace(received(event.model), request_id=event.request_id)
+            begun = received(event.request_id, at=NOW, model=event.model)
             stage.gateway.bus.publish(begun)
         stage.gateway.bus.publish(event)
         await until(lambda: words[:12] in foot(app))
@@ -306,7 +274,7 @@ async def test_a_failed_requests_log_line_is_no_notice_beside_its_sentence() -> 
         logs.add(LogLine(NOW, "warning", "nexus_core.proxy.progress", line))
         paint_round(app)
         before = foot(app)
-        stage.gateway.bus.publish(received())
+        stage.gateway.bus.publish(received(at=NOW, model="gpt-4o"))
         stage.gateway.bus.publish(nobody(dropped("openai", "enabled", CUT)))
         await until(lambda: foot(app) == "gpt-4o refused: the open zone is cut (r)")
 

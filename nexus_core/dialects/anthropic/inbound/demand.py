@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nexus_core.dialects.reading.body import wrong_entry
 from nexus_core.dialects.reading.prefixes import (
     CHARS_PER_TOKEN,
     TOKENS_PER_IMAGE,
@@ -38,10 +39,7 @@ def read_demand(fields: JsonObject) -> Demand:
     for index, message in enumerate(messages):
         role = message.get("role") if is_object(message) else None
         if not is_object(message) or not isinstance(role, str):
-            place, kind = f"messages[{index}]", "an object"
-            if is_object(message):
-                place, kind = f"{place}.role", "a string"
-            raise InvalidRequestError(f"{place}: {kind} is required", param=place)
+            raise wrong_entry(f"messages[{index}]", message, "role")
         walk.content(message.get("content"), f"messages[{index}].content")
         walk.prefixes.add(role)
     wanted = {Capability.CHAT, *walk.places}

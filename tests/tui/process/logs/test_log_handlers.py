@@ -13,12 +13,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nexus_core.observe.events import Attempt
-from nexus_core.observe.facts import LOG, Unit
+from nexus_core.observe.events import Attempt, AttemptFailed, TokenUsage
 from nexus_core.observe.log_ring import LogLine, LogRing
+from nexus_core.observe.origin.origin import Origin
+from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.request_line import RequestLine, log_fields
-from nexus_core.types import CountMethod, PrivacyZone, RouteReason
+from nexus_core.types import Cost, CountMethod, PrivacyZone, RouteReason
 from nexus_tui.process.logs.log_handlers import (
+    _FLUSH_LINES,
+    _FLUSH_SECONDS,
     FORMATS,
     JsonFormatter,
     PrettyFormatter,
@@ -67,61 +70,73 @@ HOSTILE = st.one_of(
 )
 WORDS = st.none() | HOSTILE
 NUMBERS = st.none() | st.floats(0, 1e6) | st.floats(allow_nan=False, allow_infinity=False)
-ATTEMPTS = st.lists(
+FAILURES = st.lists(
     st.builds(
-        Attempt,
-        backend=HOSTILE,
-        error=HOSTILE,
-        status=st.none() | st.integers(100, 599),
-        elapsed_ms=st.floats(0, 1e6),
+        AttemptFailed,
+        at=st.just(1.0),
+        request_id=st.just("r"),
+        attempt=st.builds(
+            Attempt,
+            backend=HOSTILE,
+            error=HOSTILE,
+            status=st.none() | st.integers(100, 599),
+            elapsed_ms=st.floats(0, 1e6),
+        ),
     ),
     max_size=2,
 ).map(tuple)
-BY_UNIT: dict[Unit, st.SearchStrategy[Any]] = {
-    Unit.MS: NUMBERS,
-    Unit.TOKENS: st.none() | st.integers(0, 10**8),
-    Unit.USD: st.none() | st.integers(0, 10**15),  # nano-dollars
-}
-BY_KEY: dict[str, st.SearchStrategy[Any]] = {
-    "attempts": ATTEMPTS,
-    "request": HOSTILE,
-    "zone": st.none() | st.sampled_from(PrivacyZone),
-    "reason": st.none() | st.sampled_from(RouteReason),
-    "counted": st.none() | st.sampled_from(CountMethod),
-    "status": st.none() | st.integers(100, 599),
-    "is_unpriced": st.booleans(),
-    "client_left": st.booleans(),
-}
-# A fact that is new here is written like any other: as text or nothing, till it gets a line above.
-NOTHING_KNOWN = tuple(() if key == "attempts" else None for key, _ in LOG)
-VALUES: st.SearchStrategy[tuple[Any, ...]] = st.tuples(
-    *(BY_KEY.get(key, BY_UNIT.get(fact.unit, WORDS)) for key, fact in LOG)
-)
+COUNTS = st.integers(0, 10**8)
 TIMES = st.floats(0, 4e9) | st.sampled_from([0.9999999, 1.0, 1764489600.0005, 1764489599.9996])
+RECORDS = st.builds(
+    RequestRecord,
+    request_id=HOSTILE,
+    at=st.just(0.0),
+    ended_at=TIMES,
+    error=WORDS,
+    status=st.none() | st.integers(100, 599),
+    asked_model=HOSTILE,
+    route_model=WORDS,
+    backend=WORDS,
+    zone=st.none() | st.sampled_from(PrivacyZone),
+    reason=st.none() | st.sampled_from(RouteReason),
+    usage=st.none() | st.builds(TokenUsage, prompt_tokens=COUNTS, completion_tokens=COUNTS),
+    counted=st.none() | st.sampled_from(CountMethod),
+    cost=st.none() | st.builds(Cost, st.integers(0, 10**15), st.just("config")),
+    is_unpriced=st.booleans(),
+    client_left=st.booleans(),
+    total_ms=NUMBERS,
+    first_byte_ms=NUMBERS,
+    overhead_ms=NUMBERS,
+    upstream_ms=NUMBERS,
+    failures=FAILURES,
+    error_code=WORDS,
+    origin=st.builds(Origin, agent=WORDS, session=WORDS),
+)
+NOTHING_KNOWN = RequestRecord("", 0.0)
 
 
-def by_logging(line: RequestLine, values: tuple[Any, ...]) -> logging.LogRecord:
+def by_logging(line: RequestLine) -> logging.LogRecord:
     """The log record that says the same."""
     made = logging.LogRecord(line.logger, line.level, __file__, 1, "finished", (), None)
     made.created = line.at
-    made.__dict__["fields"] = log_fields(values)
+    made.__dict__["fields"] = log_fields(line.record)
     return made
 
 
-@given(VALUES, TIMES, st.sampled_from([logging.INFO, logging.WARNING]))
-@example(NOTHING_KNOWN, 0.0, logging.INFO)
+@given(RECORDS, st.sampled_from([logging.INFO, logging.WARNING]))
+@example(NOTHING_KNOWN, logging.INFO)
 def test_a_requests_line_is_what_a_log_record_of_it_would_be(
-    values: tuple[Any, ...], at: float, level: int
+    over: RequestRecord, level: int
 ) -> None:
-    line = RequestLine(at, level, "nexus_core.proxy.progress", values)
+    line = RequestLine(over, level, "nexus_core.proxy.progress")
     for log_format in FORMATS:
         ours, theirs = io.StringIO(), io.StringIO()
         ring, their_ring = LogRing(), LogRing()
 
         StderrHandler(ours, log_format).take(line)
         RingHandler(ring).take(line)
-        StderrHandler(theirs, log_format).handle(by_logging(line, values))
-        RingHandler(their_ring).handle(by_logging(line, values))
+        StderrHandler(theirs, log_format).handle(by_logging(line))
+        RingHandler(their_ring).handle(by_logging(line))
 
         assert ours.getvalue() == theirs.getvalue()
         assert ring.after(0) == their_ring.after(0)
@@ -141,7 +156,7 @@ class Stderr(io.StringIO):
 
 
 def request_line(level: int = logging.INFO) -> RequestLine:
-    return RequestLine(0.0, level, "a.b", NOTHING_KNOWN)
+    return RequestLine(NOTHING_KNOWN, level, "a.b")
 
 
 @pytest.fixture
@@ -164,6 +179,30 @@ async def test_lines_of_requests_are_written_together_and_soon(stderr: Stderr) -
 
     assert before == []
     assert stderr.writes == [["finished"] * 3, ["finished"]]
+
+
+async def test_many_at_once_are_written_in_portions_with_one_timer(
+    stderr: Stderr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = StderrHandler(stderr, "json")
+    loop, timers = asyncio.get_running_loop(), list[float]()
+    call_later = loop.call_later
+
+    def counted(seconds: float, *args: Any) -> asyncio.TimerHandle:
+        timers.append(seconds)
+        return call_later(seconds, *args)
+
+    monkeypatch.setattr(loop, "call_later", counted)
+
+    for _ in range(2 * _FLUSH_LINES + 1):
+        handler.take(request_line())
+    before = [len(each) for each in stderr.writes]
+    pass_time(1)
+    await settled()
+
+    assert before == [_FLUSH_LINES, _FLUSH_LINES]
+    assert [len(each) for each in stderr.writes] == [*before, 1]
+    assert timers == [_FLUSH_SECONDS]
 
 
 async def test_everything_else_is_written_at_once_and_in_order(stderr: Stderr) -> None:

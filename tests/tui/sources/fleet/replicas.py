@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import httpx
-from msgspec.structs import replace as changed
 
 from nexus_core.gateway import Gateway
-from nexus_core.observe.events import NexusEvent, RequestFinished, RequestReceived
+from nexus_core.observe.events import NexusEvent, RequestReceived
 from nexus_tui.sources.fleet.replica import PartOf, Replica, Roll
 from nexus_tui.sources.fleet.source import FleetSource
 from nexus_tui.sources.remote import RemoteSource
+from tests.observe.happened import received, unserved
 from tests.running import served
 from tests.tui.sources.test_remote import make_gateway
 
@@ -114,40 +114,8 @@ async def attached(
 
 
 def came(number: str, at: float = 1.0) -> RequestReceived:
-    return RequestReceived(
-        at=at,
-        request_id=number,
-        endpoint="/v1/chat/completions",
-        model="m",
-        is_streaming=False,
-        client=None,
-        headers=(),
-        body_bytes=2,
-    )
+    return received(number, at=at)
 
 
 def ended(number: str, at: float = 2.0) -> NexusEvent:
-    return changed(_ENDED, request_id=number, at=at)
-
-
-_ENDED = RequestFinished(
-    at=2.0,
-    request_id="",
-    backend=None,
-    backend_type=None,
-    zone=None,
-    reason=None,
-    model="m",
-    status=503,
-    failed=True,
-    client_left=False,
-    error="no",
-    error_code="capacity_exceeded",
-    total_ms=1000.0,
-    first_byte_ms=None,
-    overhead_ms=None,
-    usage=None,
-    attempts=(),
-    considered=(),
-    headers=(),
-)
+    return unserved(number, at=at, total_ms=1000.0, error_code="capacity_exceeded")
