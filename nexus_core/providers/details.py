@@ -70,7 +70,7 @@ def read_llamacpp_props(answer: object, names: tuple[str, ...]) -> Details:
 
     https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
     """
-    if not is_object(answer):
+    if not is_object(answer) or answer.get("role") == "router":
         return {}
     settings, modalities = answer.get("default_generation_settings"), answer.get("modalities")
     window = _count(settings, "n_ctx") if is_object(settings) else None
@@ -80,8 +80,33 @@ def read_llamacpp_props(answer: object, names: tuple[str, ...]) -> Details:
             if modalities.get(word) is False:
                 lacks.add(what)
     one = ModelDetails(is_loaded=True, context_tokens=window, lacks=frozenset(lacks))
-    # A server that lists several is a router, and loads them when they are asked for.
+    # An older router says nothing of itself; it loads its models when they are asked for.
     return {names[0]: one} if len(names) == 1 else {}
+
+
+def read_llamacpp_models(answer: object, names: tuple[str, ...]) -> Details:
+    """Read the GET /v1/models of a llama.cpp that is a router: the state of each model.
+
+    https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+    """
+    details: Details = {}
+    for name, entry in _named(answer, "data", "id", names):
+        status, meta = entry.get("status"), entry.get("meta")
+        made = entry.get("architecture")
+        if not is_object(status):
+            continue
+        taken = made.get("input_modalities") if is_object(made) else None
+        lacks = {
+            what
+            for word, what in (("image", Capability.VISION), ("audio", Capability.AUDIO))
+            if is_list(taken) and word not in taken
+        }
+        details[name] = ModelDetails(
+            is_loaded=status.get("value") == "loaded",
+            context_tokens=_count(meta, "n_ctx") if is_object(meta) else None,
+            lacks=frozenset(lacks),
+        )
+    return details
 
 
 def read_lmstudio_models(answer: object, names: tuple[str, ...]) -> Details:

@@ -20,6 +20,7 @@ from nexus_core.providers.base import AnswerStream, Call, Response, read_whole
 from nexus_core.providers.details import (
     Details,
     DetailsReader,
+    read_llamacpp_models,
     read_llamacpp_props,
     read_lmstudio_models,
     read_ollama_ps,
@@ -27,8 +28,9 @@ from nexus_core.providers.details import (
     read_vllm_models,
     with_lacks,
 )
-from nexus_core.providers.http import AgentSettings, Listing
+from nexus_core.providers.http import AgentSettings, Listing, NoListError
 from nexus_core.providers.message_count import ask_count
+from nexus_core.providers.model_list import Refusal
 from nexus_core.providers.native import ask_within
 from nexus_core.providers.openai import OpenAIAgent
 from nexus_core.types import Capability, DialectName, Operation, ProbeResult, is_list, is_object
@@ -40,16 +42,20 @@ class DetailsSource(msgspec.Struct, frozen=True):
 
     path: str
     read: DetailsReader
+    read_list: DetailsReader | None = None  # of its model list, where the path tells nothing
     shows_each: bool = False  # what a model can do is asked for one by one, at /api/show
 
 
 _DETAILS = {  # the others tell nothing
     BackendType.OLLAMA: DetailsSource("/api/ps", read_ollama_ps, shows_each=True),
     BackendType.VLLM: DetailsSource("/v1/models", read_vllm_models),
-    BackendType.LLAMACPP: DetailsSource("/props", read_llamacpp_props),
+    BackendType.LLAMACPP: DetailsSource("/props", read_llamacpp_props, read_llamacpp_models),
     BackendType.LMSTUDIO: DetailsSource("/api/v1/models", read_lmstudio_models),
 }
 
+# llama.cpp lists its models to everybody, and wants its --api-key for all else: its own words, for
+# what stands in front of a server may want another key for what only administrators need.
+_IS_OF_KEY = b'"authentication_error"'
 _SHOWN_AT_ONCE = 16
 _APIS_SECONDS = 5.0  # for the questions which APIs a server speaks
 
@@ -79,6 +85,7 @@ class LocalAgent(OpenAIAgent):
         """Request details of models: loaded, context window, capabilities; None if unavailable.
 
         Raises:
+            NoListError: what lists its models to everybody refuses the key.
             UpstreamError: there is no answer.
             ValueError: the answer is not JSON.
         """
@@ -87,9 +94,17 @@ class LocalAgent(OpenAIAgent):
             return None
         if source.path != self.models_paths[0]:
             status, listed = await self.get_small(source.path)
+            if status == 401 and _IS_OF_KEY in listed:
+                why = f"{self._path_of(source.path)} answers 401"
+                raise NoListError(why, status, Refusal.KEY)
             if status != 200:
                 return None
         details = await read_long(lambda raw: source.read(parse_json(raw), listing.names), listed)
+        if source.read_list is not None and not details:
+            read_list = source.read_list
+            return await read_long(
+                lambda raw: read_list(parse_json(raw), listing.names), listing.raw
+            )
         if not source.shows_each:
             return details
         await self._show_new(listing.names)
@@ -180,6 +195,10 @@ class ReencodedResponse:
         self._response = response
         self._max_bytes = max_bytes
         self._is_read = False
+
+    def at_hand(self) -> bytes | None:
+        """None: it is to be read."""
+        return None
 
     async def read(self) -> bytes:
         """The body, once all of it is here; then empty.

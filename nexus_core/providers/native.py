@@ -19,7 +19,7 @@ from nexus_core.dialects.inbound import dialect_named
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.request import Request
 from nexus_core.providers.base import Call, InferenceAgent, WayBack
-from nexus_core.types import API_NAMES, DialectName, is_list, is_object
+from nexus_core.types import API_NAMES, Capability, DialectName, is_list, is_object
 from nexus_core.upstream.base import UpstreamError
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,11 @@ _NO_API = re.compile(rb"not support \w+ API", re.IGNORECASE)
 # OpenAI's 404 for an item that it doesn't keep, and vLLM's for a response.
 _OF_REQUEST = re.compile(rb'with id|"(?:param|code)"\s*:\s*"', re.IGNORECASE)
 _TOO_LONG = re.compile(rb"context|too long|too many tokens|exceed", re.IGNORECASE)
+# llama.cpp, by its words: what it doesn't know in these formats it leaves out without an error.
+# Tried with b10434: tools that are no functions, forms of an answer, documents, search results.
+_LEAVES_OUT = re.compile(
+    rb"'(?:input|messages)' is required|model name is missing from the request"  # of its router
+)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -89,6 +94,7 @@ class NativeApis:
         self.passes = frozenset(known)
         self.takes_late_system = True  # system messages amid a conversation
         self.takes_own_tools = True  # tools of the Responses API that are no functions
+        self.leaves_out = False  # what it doesn't know, without an error
         self._name = name
         self.is_vendors = is_vendors
         self._is_fixed = is_fixed
@@ -120,7 +126,10 @@ class NativeApis:
             return
         found: dict[DialectName, bool | None] = {}
         for dialect, asked in _ASKED.items():
-            found[dialect] = _speaks(asked, *await server.post_small(asked.path, asked.body))
+            status, body = await server.post_small(asked.path, asked.body)
+            found[dialect] = _speaks(asked, status, body)
+            if found[dialect] is not None:
+                self.leaves_out = _LEAVES_OUT.search(body) is not None
         found[DialectName.OLLAMA] = await _is_ollama(server)
         before = self.passes
         yes = {dialect for dialect, is_spoken in found.items() if is_spoken}
@@ -178,6 +187,8 @@ def passed_call(agent: InferenceAgent, apis: NativeApis, request: Request, model
     dialect = dialect_named(request.dialect)
     asked, has_late_system = request, False
     is_ollama = request.dialect is DialectName.OLLAMA
+    if apis.leaves_out and dialect.bridge is not None and _needs_all(request):
+        return _translated(agent, request, model)
     if request.dialect is DialectName.ANTHROPIC:
         from nexus_core.dialects.anthropic.inbound.passed import (
             has_late_system as has_late,
@@ -232,6 +243,21 @@ def passed_call(agent: InferenceAgent, apis: NativeApis, request: Request, model
         headers=request.headers,
         way_back=WayBack(plain, is_refusal, remember) if dialect.bridge is not None else None,
     )
+
+
+def _needs_all(request: Request) -> bool:
+    """Whether it holds what a server leaves out that has its API by way of chat's."""
+    if Capability.JSON in request.demand.capabilities:
+        return True
+    if request.dialect is DialectName.ANTHROPIC:
+        from nexus_core.dialects.anthropic.inbound.passed import has_documents
+
+        return has_documents(request)
+    if request.dialect is DialectName.RESPONSES:
+        from nexus_core.dialects.openai_responses.passed import has_own_tools
+
+        return has_own_tools(request)
+    return False
 
 
 def _translated(agent: InferenceAgent, request: Request, model: str) -> Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.providers import AgentSettings, create_agent
 from nexus_core.providers.details import (
+    read_llamacpp_models,
     read_llamacpp_props,
     read_lmstudio_models,
     read_ollama_ps,
@@ -121,6 +123,47 @@ async def test_llamacpp_tells_its_real_window_and_modalities() -> None:
     }
 
 
+ROUTER: dict[str, Any] = {
+    "/v1/models": {
+        "data": [
+            {
+                "id": "a",
+                "status": {"value": "loaded", "args": ["--ctx-size", "8192"]},
+                "architecture": {"input_modalities": ["text", "image"]},
+                "meta": {"n_ctx": 8192, "n_ctx_train": 131072},
+            },
+            {
+                "id": "b",
+                "status": {"value": "unloaded"},
+                "architecture": {"input_modalities": ["text"]},
+            },
+        ]
+    },
+    "/props": {"role": "router", "default_generation_settings": {"params": None, "n_ctx": 0}},
+}
+
+
+async def test_a_llamacpp_router_tells_which_models_are_loaded() -> None:
+    result = await probed(BackendType.LLAMACPP, Server(ROUTER))
+
+    neither = frozenset({Capability.VISION, Capability.AUDIO})
+    assert result.details == {
+        "a": ModelDetails(is_loaded=True, context_tokens=8192, lacks=frozenset({Capability.AUDIO})),
+        "b": ModelDetails(is_loaded=False, lacks=neither),
+    }
+
+
+async def test_the_only_model_of_a_llamacpp_router_may_not_be_loaded() -> None:
+    (_, unloaded) = ROUTER["/v1/models"]["data"]
+
+    result = await probed(
+        BackendType.LLAMACPP, Server(ROUTER | {"/v1/models": {"data": [unloaded]}})
+    )
+
+    assert result.details is not None
+    assert result.details["b"].is_loaded is False
+
+
 async def test_lm_studio_tells_loaded_instances_and_kinds() -> None:
     result = await probed(BackendType.LMSTUDIO, Server(LMSTUDIO))
 
@@ -157,7 +200,21 @@ async def test_an_old_ollama_does_not_tell_what_models_do() -> None:
     assert result.details["nomic:v1"].lacks == frozenset()
 
 
-WORDS = ("data", "models", "id", "key", "name", "type", "loaded_instances", "config")
+WORDS = (
+    "data",
+    "models",
+    "status",
+    "architecture",
+    "meta",
+    "input_modalities",
+    "value",
+    "id",
+    "key",
+    "name",
+    "type",
+    "loaded_instances",
+    "config",
+)
 MORE = ("context_length", "capabilities", "modalities", "default_generation_settings")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(("m", "llm", "embedding")),
@@ -170,7 +227,13 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_no_answer_is_a_failure(answer: object) -> None:
-    for read in (read_ollama_ps, read_vllm_models, read_llamacpp_props, read_lmstudio_models):
+    for read in (
+        read_ollama_ps,
+        read_vllm_models,
+        read_llamacpp_props,
+        read_llamacpp_models,
+        read_lmstudio_models,
+    ):
         assert read(answer, ("m",)).keys() <= {"m"}
     read_ollama_show(answer)
 

@@ -47,6 +47,11 @@ LLAMACPP: Answers = {
     "/api/version": (404, {"error": {"code": 404, "message": "File Not Found"}}),
     "/api/tags": (200, {"models": []}),
 }
+NO_MODEL = {"error": {"code": 400, "message": "model name is missing from the request"}}
+LLAMACPP_ROUTER: Answers = LLAMACPP | {
+    "/v1/messages": (400, NO_MODEL),
+    "/v1/responses": (400, NO_MODEL),
+}
 VLLM: Answers = {
     "/v1/messages": (400, {"error": {"message": str(_missing("messages", "max_tokens"))}}),
     "/v1/responses": (400, {"error": {"message": str(_missing("input"))}}),
@@ -107,6 +112,7 @@ def fresh(*known: DialectName, is_fixed: bool = False) -> NativeApis:
         pytest.param(OLLAMA, ("chat", "messages", "responses", "ollama"), id="ollama"),
         pytest.param(OLD_OLLAMA, ("chat", "ollama"), id="old ollama"),
         pytest.param(LLAMACPP, ("chat", "messages", "responses"), id="llama.cpp"),
+        pytest.param(LLAMACPP_ROUTER, ("chat", "messages", "responses"), id="llama.cpp's router"),
         pytest.param(VLLM, ("chat", "messages", "responses"), id="vllm"),
         pytest.param(EXO, ("chat", "messages"), id="exo"),
         pytest.param(LMSTUDIO, ("chat", "messages", "responses"), id="lm studio"),
@@ -125,6 +131,21 @@ async def test_what_a_server_speaks_is_told_by_its_refusals(
     await asked_in_time(apis, Server(answers))
 
     assert apis.names == expected
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [(LLAMACPP, True), (LLAMACPP_ROUTER, True), (VLLM, False), (LMSTUDIO, False), (OLLAMA, False)],
+    ids=["llama.cpp", "its router", "vllm", "lm studio", "ollama"],
+)
+async def test_who_leaves_out_what_it_does_not_know_is_told_by_its_words(
+    answers: Answers, expected: bool
+) -> None:
+    apis = fresh()
+
+    await asked_in_time(apis, Server(answers))
+
+    assert apis.leaves_out is expected
 
 
 async def test_no_question_holds_a_model_or_a_prompt() -> None:

@@ -25,6 +25,7 @@ from nexus_tui.commands.run.setup import (
 Prepare = Callable[[Target, Mapping[str, str], Sequence[str]], Setup]
 
 _MAX_OUTPUT_TOKENS = 32_000  # the most that an agent is told to ask for
+_CLAUDE_LEAST_WINDOW = 100_000
 _NARROW_TOKENS = 128_000  # a smaller window has no room for what agents ask for by themselves
 
 
@@ -86,9 +87,7 @@ def claude(target: Target, environ: Mapping[str, str], arguments: Sequence[str])
     if target.model is not None:
         variables |= dict.fromkeys(_CLAUDE_MODELS, target.model)
     if target.window is not None:
-        variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"] = str(target.window)
-        if target.window < _NARROW_TOKENS:
-            variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(_output_tokens(target.window))
+        variables |= _compacting(target.window)
     if target.headers.get(ZONE) == "restricted":
         variables["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
     if not target.headers:
@@ -103,6 +102,22 @@ def claude(target: Target, environ: Mapping[str, str], arguments: Sequence[str])
     variables["ANTHROPIC_CUSTOM_HEADERS"] = headers
     settings = json.dumps({"env": {"ANTHROPIC_CUSTOM_HEADERS": headers}})
     return Setup(variables, _CLAUDE_ELSEWHERE, ("--settings", settings))
+
+
+def _compacting(window: int) -> dict[str, str]:
+    """What makes Claude Code compact a conversation before it is longer than the window.
+
+    It takes no window below 100,000 tokens, but a percentage of what is left of one for prompts:
+    of 2.1.332, whose warning says so.
+    """
+    told = {"CLAUDE_CODE_AUTO_COMPACT_WINDOW": str(max(window, _CLAUDE_LEAST_WINDOW))}
+    if window < _NARROW_TOKENS:
+        told["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(_output_tokens(window))
+    if window < _CLAUDE_LEAST_WINDOW:
+        room = (window - _output_tokens(window)) * 85  # the rest is for what a turn adds
+        left = _CLAUDE_LEAST_WINDOW - _output_tokens(window)
+        told["CLAUDE_AUTOCOMPACT_PCT_OVERRIDE"] = str(max(room // left, 1))
+    return told
 
 
 def _output_tokens(window: int) -> int:

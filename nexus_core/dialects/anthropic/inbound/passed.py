@@ -16,6 +16,7 @@ from nexus_core.types import JsonObject, is_list, is_object
 
 _REMINDER = "<system-reminder>\n{}\n</system-reminder>"  # as Claude Code has it for older models
 _MAX_BUDGET = 16_384  # of thinking, where a model wants a number
+_DOCUMENTS = ("document", "search_result", "tool_reference")
 
 
 def write_passed(request: Request, model: str) -> tuple[bytes, Translation | None]:
@@ -82,6 +83,22 @@ def with_system_as_text(request: Request) -> Request:
 def has_late_system(request: Request) -> bool:
     """Whether a system message stands amid the conversation."""
     return any(map(_is_system, request.parsed["messages"]))
+
+
+def has_documents(request: Request) -> bool:
+    """Whether the conversation holds blocks of text that are no text blocks."""
+    if not any(b'"%s"' % kind.encode() in request.body for kind in _DOCUMENTS):
+        return False
+    contents = [message.get("content") for message in request.parsed["messages"]]
+    while contents:
+        content = contents.pop()
+        for block in content if is_list(content) else ():
+            if not is_object(block):
+                continue
+            if block.get("type") in _DOCUMENTS:
+                return True
+            contents.append(block.get("content"))  # of a tool's result
+    return False
 
 
 def _without_foreign(message: JsonObject) -> JsonObject:

@@ -86,7 +86,12 @@ def test_settings_of_the_users_own_would_replace_the_headers(own: tuple[str, ...
 
 @pytest.mark.parametrize(
     ("window", "compacts", "output"),
-    [(None, None, None), (32768, "32768", "8192"), (200_000, "200000", None)],
+    [
+        (None, None, None),
+        (32768, "100000", "8192"),
+        (100_000, "100000", "25000"),
+        (200_000, "200000", None),
+    ],
 )
 def test_claude_code_hears_of_a_window(
     window: int | None, compacts: str | None, output: str | None
@@ -95,6 +100,17 @@ def test_claude_code_hears_of_a_window(
 
     assert variables.get("CLAUDE_CODE_AUTO_COMPACT_WINDOW") == compacts
     assert variables.get("CLAUDE_CODE_MAX_OUTPUT_TOKENS") == output
+
+
+@pytest.mark.parametrize("window", [1, 4096, 8192, 32768, 65536, 99_999])
+def test_claude_code_compacts_before_a_window_smaller_than_it_knows_is_full(window: int) -> None:
+    variables = prepared("claude", model="m", window=window).variables
+
+    output = int(variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"])
+    left = int(variables["CLAUDE_CODE_AUTO_COMPACT_WINDOW"]) - output
+    percent = int(variables["CLAUDE_AUTOCOMPACT_PCT_OVERRIDE"])
+    assert 1 <= percent <= 100
+    assert percent == 1 or left * percent // 100 + output < window
 
 
 def test_codex_has_a_provider_of_its_own() -> None:
