@@ -16,7 +16,7 @@ CALLS_A_READ = 19.3  # of a stream that is passed on, beyond a chat request
 CALLS_AN_EVENT = {"anthropic": 2.2, "google": 2.7, "anthropic-bursts": 1.75, "google-bursts": 1.7}
 FINISHED_BLOCKS, FINISHED_TRACKED = 40, 8  # that one request leaves while it is listed
 WAITING_BLOCKS, WAITING_TRACKED = 120, 56  # that a stream holds while its backend is silent
-TOGGLE_CALLS, TOGGLE_CROSSINGS = 525, 200  # two for each backend: which models lose their last
+TOGGLE_CALLS, TOGGLE_CROSSINGS = 535, 200  # two for each backend: which models lose their last
 DRAWING_CALLS = 3_400  # some 60 for each row; on a busy machine some lines are painted twice
 
 

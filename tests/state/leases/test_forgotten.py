@@ -8,8 +8,8 @@ from nexus_core.state.leases.lease import table
 from nexus_core.state.leases.recovery import Identity
 from nexus_core.state.valkey.departure import tell_departure
 from tests.fleet.server import StoreServer
-from tests.state.leases.processes import MONTH, process
-from tests.state.leases.test_money import COST, joined
+from tests.state.leases.processes import MONTH, joined, process
+from tests.state.leases.test_money import COST
 from tests.state.valkey.processes import dying, running, settings
 from tests.waiting import until
 
