@@ -31,9 +31,9 @@ from nexus_core.observe.log_ring import LogRing
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.windows.marks import Marks
-from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.in_flight import ProxyParts
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import QueueState

@@ -5,16 +5,18 @@ from __future__ import annotations
 import socket
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Thread
+from types import MappingProxyType
 
-from benchmarks.loads import HOLD, LOADS, MODELS, PATHS, as_request, chat_body
+from benchmarks.loads import HOLD, LOADS, MODELS, PATHS, Load, as_request, chat_body
 from benchmarks.side_by_side.generator import Result, generate
 from benchmarks.side_by_side.processes import Running
 from benchmarks.side_by_side.rivals import Bench
 
+_NO_LOADS: Mapping[str, Load] = MappingProxyType({})
 _PING = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 _PARAGRAPH = "All happy families are alike; each unhappy family is unhappy in its own way. "
 
@@ -61,17 +63,20 @@ def alternate(
     connections: int,
     effort: Effort,
     path: str = PATHS["chat"],
+    others: Mapping[str, Load] = _NO_LOADS,
 ) -> dict[str, Rounds]:
     """Rounds of each gateway in turn, by name; one that is not kept warms up.
 
-    `body` and `path` are the request's.
+    `body` and `path` are the request's. Gateways in `others`, by name, are asked for these.
     """
     found = {gateway.name: Rounds() for gateway in gateways}
     for number in range(effort.rounds + 1):
         for gateway in gateways if number % 2 else reversed(gateways):
             before = gateway.cpu_seconds()
             seconds = effort.seconds if number else 0.5
-            result = generate(gateway.port, body, connections, seconds, path)
+            other = others.get(gateway.name)
+            asked = (body, path) if other is None else (other.request_body, other.path)
+            result = generate(gateway.port, asked[0], connections, seconds, asked[1])
             if number:
                 rounds = found[gateway.name]
                 rounds.results.append(result)

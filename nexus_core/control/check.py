@@ -25,6 +25,7 @@ from nexus_core.config.wording import did_you_mean, shown, shown_path
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot import first_byte_seconds
 from nexus_core.money.price_list import load_price_list
+from nexus_core.some_names import some_names
 from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
 
 _MAX_NAMED = 5  # models in one line
@@ -231,10 +232,9 @@ def _policy(
     ]
     if not unmet:
         return None
-    more = f" and {len(unmet) - _MAX_NAMED} more" if len(unmet) > _MAX_NAMED else ""
-    names = ", ".join(shown(name) for name in unmet[:_MAX_NAMED])
+    names = some_names([shown(name) for name in unmet], _MAX_NAMED)
     demand = " and ".join(_demands(policy))
-    text = f"{pattern} requires {demand}: no backend may serve {names}{more}{served.caveat}"
+    text = f"{pattern} requires {demand}: no backend may serve {names}{served.caveat}"
     return Finding(Level.WARNING, path, text, "add a matching backend, or loosen the policy")
 
 

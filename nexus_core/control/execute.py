@@ -47,6 +47,7 @@ from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.switch_impact import lost
+from nexus_core.some_names import some_names
 from nexus_core.types import Actor, CooldownEnd
 from nexus_core.upstream.base import Headers
 
@@ -213,11 +214,7 @@ class Operator:
     def _loss(self, off: list[str], usable: list[BackendSnapshot]) -> list[str]:
         """Which models nobody serves without these backends, for people."""
         models = lost(off, usable, self._live.config.routing)
-        if not models:
-            return []
-        more = len(models) - _MAX_NAMED
-        also = f" and {more} more" if more > 0 else ""
-        return [f"no backend left for {', '.join(models[:_MAX_NAMED])}{also}"]
+        return [f"no backend left for {some_names(models, _MAX_NAMED)}"] if models else []
 
     async def _probe(self, name: str) -> Outcome:
         result = await self._health.probe(self._find(name).name)

@@ -12,7 +12,7 @@ from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.fleet.snapshot import first_byte_seconds
 from nexus_core.near_names import shortlist
 from nexus_core.providers.prepared import prepared
-from nexus_core.proxy.attempt import ProxyParts
+from nexus_core.proxy.in_flight import ProxyParts
 from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.explain import (
     Chosen,

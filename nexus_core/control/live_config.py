@@ -13,8 +13,8 @@ from nexus_core.control.unsaved import Unsaved, unsaved, with_saved
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.known_secrets import SECRETS
 from nexus_core.observe.events import ConfigReloaded, OperatorActed
-from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.in_flight import ProxyParts
 from nexus_core.types import CooldownEnd, ProbeResult
 
 if TYPE_CHECKING:

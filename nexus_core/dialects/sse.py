@@ -158,6 +158,7 @@ class EventSplitter:
         self._held: bytes = b""  # of an event that has not ended
         self._is_begun = False
         self._parser: SseParser | None = None  # of a stream that needs it, from then on
+        self.is_between = False  # what comes next begins an event
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that are complete with these bytes; some may be comments.
@@ -181,20 +182,43 @@ class EventSplitter:
             lines = b"".join(events)
             if not (b"\n" in lines or b"\r" in lines or len(self._held) > MAX_LINE_BYTES):
                 self._held = events.pop()
+                self.is_between = not self._held
                 return events
             data = data.replace(b"\r\n", b"\n")
         # A carriage return at the very end may be the first half of a line end.
         if (has_returns and data.find(b"\r", 0, -1) >= 0) or len(self._held) > MAX_LINE_BYTES:
-            self._held, self._parser = b"", SseParser()
+            self._held, self._parser, self.is_between = b"", SseParser(), False
             return [_as_bytes(event) for event in self._parser.feed(data)]
         events = data.split(b"\n\n")
         self._held = events.pop()
+        self.is_between = not self._held
         return events
 
     @property
     def pending_bytes(self) -> int:
         """Bytes received of an unfinished event."""
         return len(self._held) if self._parser is None else self._parser.pending_bytes
+
+    def feed_one(self, data: bytes, at: int) -> tuple[list[bytes], int]:
+        """Feed the data from there on up to the end of an event; all of it where none ends.
+
+        Gives what `feed` gives, nearly always that one event, and where it ends.
+
+        Raises:
+            ValueError: a line or an event is longer than the limits of SseParser.
+        """
+        line_end = data.find(b"\n", at)
+        while line_end >= 0:
+            if data.startswith(b"\n", line_end + 1):
+                event, end = data[at:line_end], line_end + 2
+                if self.is_between and b"\r" not in event:
+                    return [event], end
+                return self.feed(data[at:end]), end
+            if data.startswith(b"\r\n", line_end + 1):
+                end = line_end + 3
+                return self.feed(data[at:end]), end
+            line_end = data.find(b"\n", line_end + 1)
+        return self.feed(data[at:]), len(data)
 
     def finish(self) -> list[bytes]:
         """What is left of a stream that ended without its blank line."""
@@ -205,6 +229,11 @@ class EventSplitter:
             self._parser = SseParser()
             return [*map(_as_bytes, self._parser.feed(held)), *self.finish()]
         return [held] if held else []
+
+
+def separator_before(data: bytes, end: int) -> bytes:
+    """The blank line of the event that ends there, with the line end before it."""
+    return b"\r\n\r\n" if data.endswith(b"\r\n\r\n", 0, end) else b"\n\n"
 
 
 def _as_bytes(event: SseEvent) -> bytes:

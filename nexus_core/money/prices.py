@@ -34,7 +34,7 @@ _NEVER = (0.0, 0.0)
 class Price:
     """What one model costs, by the length of the prompt, and where that is from."""
 
-    __slots__ = ("_tariffs", "source")
+    __slots__ = ("_only", "_tariffs", "source")
 
     def __init__(self, source: str, tiers: tuple[tuple[int, Rates], ...]) -> None:
         """
@@ -43,6 +43,8 @@ class Price:
         """
         self.source = source
         self._tariffs = tuple((above, Tariff(rates)) for above, rates in tiers)
+        # Of most models, whatever the length.
+        self._only = self._tariffs[0][1] if len(tiers) == 1 and tiers[0][0] < 0 else None
 
     def cost(self, usage: TokenUsage) -> Cost | None:
         """What a usage costs; None where it has tokens of a kind that has no rate.
@@ -50,12 +52,12 @@ class Price:
         Raises:
             ValueError: a token count is negative.
         """
-        nano_usd = self._tariff(usage.prompt_tokens).nano_usd(usage)
+        nano_usd = (self._only or self._tariff(usage.prompt_tokens)).nano_usd(usage)
         return None if nano_usd is None else Cost(nano_usd, self.source)
 
     def plain_cost(self, prompt: int, completion: int) -> Cost | None:
         """The same for so many plain tokens."""
-        nano_usd = self._tariff(prompt).plain_nano_usd(prompt, completion)
+        nano_usd = (self._only or self._tariff(prompt)).plain_nano_usd(prompt, completion)
         return None if nano_usd is None else Cost(nano_usd, self.source)
 
     def _tariff(self, prompt_tokens: int) -> Tariff:

@@ -18,7 +18,7 @@ from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
-from nexus_core.providers.http import HttpAgent, PlainResponse
+from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.message_count import ask_count
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import dump_body, translated
@@ -90,7 +90,7 @@ class AnthropicAgent(HttpAgent):
             more=call.headers,
         )
         if call.dialect is MESSAGES:
-            return PlainResponse(response)
+            return response
         return await translated(
             response,
             AnthropicAnswer(call),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -114,8 +114,12 @@ class Response(Protocol):
         """The translation of what `read` gives; None where that is in the call's dialect."""
         ...
 
+    def at_hand(self) -> bytes | None:
+        """What is left of the body, if all of it is here; None: it is to be read."""
+        ...
+
     async def read(self) -> bytes:
-        """The body's next bytes as they arrive; empty at its end.
+        """The body's next bytes as they arrive; empty at its end: then nothing is left to close.
 
         Cancelling a read of a stream loses nothing: the next one gives it.
 
@@ -184,7 +188,7 @@ class InferenceAgent(Protocol):
         """
         ...
 
-    async def send(self, call: Call, may_send: MaySend) -> Response:
+    def send(self, call: Call, may_send: MaySend) -> Coroutine[Any, Any, Response]:
         """Send a call and wait for the answer's head.
 
         Args:
@@ -306,7 +310,21 @@ async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> b
     while piece := await response.read():
         size += len(piece)
         if size > max_bytes:
-            raise UpstreamProtocolError(f"answer over {max_bytes} bytes")
+            break
         parts.append(piece)
-    body = b"".join(parts)
+    return _whole(b"".join(parts), size, max_bytes)
+
+
+def whole_at_hand(response: Response | UpstreamResponse, max_bytes: int) -> bytes | None:
+    """The same, where all of the body is here; None: it is to be read.
+
+    Raises: as `read_whole`.
+    """
+    body = response.at_hand()
+    return None if body is None else _whole(body, len(body), max_bytes)
+
+
+def _whole(body: bytes, size: int, max_bytes: int) -> bytes:
+    if size > max_bytes:
+        raise UpstreamProtocolError(f"answer over {max_bytes} bytes")
     return inflate_whole(body, max_bytes) if body.startswith(GZIP) else body

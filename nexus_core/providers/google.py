@@ -33,7 +33,7 @@ from nexus_core.dialects.report import StreamFailedError, Translation
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
-from nexus_core.providers.http import HttpAgent, PlainResponse, read_small
+from nexus_core.providers.http import HttpAgent, read_small
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import dump_body, translated
 from nexus_core.providers.translated_stream import StreamTranslator
@@ -102,7 +102,7 @@ class GoogleAgent(HttpAgent):
             call.path, call.body, is_streaming=call.is_streaming, may_send=may_send
         )
         if call.dialect is not OPENAI_CHAT:
-            return PlainResponse(response)
+            return response
         is_embedding = call.request.operation is Operation.EMBEDDINGS
         return await translated(
             response,

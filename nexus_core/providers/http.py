@@ -18,9 +18,8 @@ from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.base import HubTarget
 from nexus_core.dialects.request import MAX_MODEL_CHARS, Request
 from nexus_core.dialects.sse import MEDIA_TYPE
-from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.auth.key_header import key_headers
-from nexus_core.providers.base import AnswerStream, KeyCutter
+from nexus_core.providers.base import KeyCutter
 from nexus_core.providers.model_list import ListPage, Query, Refusal, parse_page, read_refusal
 from nexus_core.types import DialectName, HealthCause, ModelDetails, ProbeResult
 from nexus_core.upstream.base import (
@@ -71,20 +70,6 @@ class NoListError(Exception):
         super().__init__(why)
         self.status = status
         self.refusal = refusal
-
-
-class PlainResponse:
-    """An answer relayed unchanged; its usage is in its body."""
-
-    __slots__ = ("close", "headers", "read", "status")
-    stream: AnswerStream | None = None
-    usage: TokenUsage | None = None
-
-    def __init__(self, response: UpstreamResponse) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self.read = response.read
-        self.close = response.close
 
 
 class HttpAgent:
@@ -316,7 +301,8 @@ class HttpAgent:
         url = self._urls.get(path) or self._base.of(path)
         request = UpstreamRequest("POST", url, headers, body, self._proxy, may_send)
         timeout = self._settings.connect_timeout_seconds
-        return self._decoded(await self._engine.send(request, connect_timeout_seconds=timeout))
+        response = await self._engine.send(request, connect_timeout_seconds=timeout)
+        return decoded(response, self._settings.max_response_bytes)
 
     async def get_small(self, path: str) -> tuple[int, bytes]:
         """Status and body of a GET request with a small answer."""
@@ -324,17 +310,11 @@ class HttpAgent:
         request = UpstreamRequest("GET", self._base.of(path), headers, proxy=self._proxy)
         timeout = self._settings.connect_timeout_seconds
         answer = await self._engine.send(request, connect_timeout_seconds=timeout)
-        return await read_small(self._decoded(answer))
+        return await read_small(decoded(answer, self._settings.max_response_bytes))
 
     async def post_small(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body of a POST request with a small answer."""
         return await read_small(await self.post(path, body))
-
-    def _decoded(self, response: UpstreamResponse) -> UpstreamResponse:
-        for name, _ in response.headers:
-            if name == "content-encoding":
-                return decoded(response, self._settings.max_response_bytes)
-        return response
 
 
 async def read_small(

@@ -196,6 +196,10 @@ class ReencodedResponse:
         self._max_bytes = max_bytes
         self._is_read = False
 
+    def at_hand(self) -> bytes | None:
+        """None: it is to be read."""
+        return None
+
     async def read(self) -> bytes:
         """The body, once all of it is here; then empty.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
+from typing import Any
 from urllib.parse import quote
 
 from nexus_core.catalog.spec import NO_QUIRKS, Quirks
@@ -16,7 +17,7 @@ from nexus_core.dialects.openai_chat.request import PATHS, write_request
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.providers.base import Call, Response, WayBack
-from nexus_core.providers.http import AgentSettings, HttpAgent, PlainResponse
+from nexus_core.providers.http import AgentSettings, HttpAgent
 from nexus_core.providers.native import NativeApis, passed_call
 from nexus_core.providers.translated import dump_body
 from nexus_core.types import DialectName, JsonObject, Operation, apis_named, is_object
@@ -104,20 +105,18 @@ class OpenAIAgent(HttpAgent):
 
         return WayBack(plain, refuses_addition, remember)
 
-    async def send(self, call: Call, may_send: MaySend) -> Response:
+    def send(self, call: Call, may_send: MaySend) -> Coroutine[Any, Any, Response]:
         """Send a call and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.
         """
-        return PlainResponse(
-            await self.post(
-                call.path,
-                call.body,
-                is_streaming=call.is_streaming,
-                may_send=may_send,
-                more=call.headers,
-            )
+        return self.post(
+            call.path,
+            call.body,
+            is_streaming=call.is_streaming,
+            may_send=may_send,
+            more=call.headers,
         )
 
 

@@ -30,38 +30,59 @@ _HAVE_TRANSLATED: set[tuple[type[InferenceAgent], bool]] = set()
 
 
 async def prepared(
-    agent: InferenceAgent,
-    request: Request,
-    model: str,
-    *,
-    wants_usage: bool = False,
+    agent: InferenceAgent, request: Request, model: str, *, wants_usage: bool = False
 ) -> Call:
     """Prepare a request, in a thread if that may take long, so that the loop is not blocked.
-
-    A hundred new tools take 20 to 30 ms, which other requests would wait for; so does the first
-    translation of a kind of agent, which makes what the later ones need.
 
     Raises:
         InvalidRequestError: a field read by the translation is invalid.
         UnsupportedFieldsError: the provider does not support a field.
     """
-    if request.dialect is _HUB:
-        is_foreign, is_translated = False, agent.translates
-    else:
-        is_translated = is_foreign = request.dialect not in agent.passes
-    if not is_translated:
-        return agent.prepare(request, model, wants_usage=wants_usage)
-    prepare = partial(prepare_foreign if is_foreign else _prepare, agent, request, model)
-    kind = type(agent), is_foreign
-    if len(request.body) < THREAD_FROM_BYTES and kind in _HAVE_TRANSLATED:
-        return prepare(wants_usage=wants_usage)
-    call = await in_background(partial(prepare, wants_usage=wants_usage))
-    _HAVE_TRANSLATED.add(kind)
+    call = prepare_here(agent, request, model, wants_usage=wants_usage)
+    if call is None:
+        call = await prepare_beside(agent, request, model, wants_usage=wants_usage)
     return call
 
 
+def prepare_here(
+    agent: InferenceAgent, request: Request, model: str, *, wants_usage: bool
+) -> Call | None:
+    """Prepare a request; None where that may take so long that it is to be done beside the loop.
+
+    A hundred new tools take 20 to 30 ms, which other requests would wait for; so does the first
+    translation of a kind of agent, which makes what the later ones need.
+
+    Raises: as `prepared`.
+    """
+    if request.dialect is _HUB:
+        if not agent.translates:
+            return agent.prepare(request, model, wants_usage=wants_usage)
+    elif request.dialect in agent.passes:
+        return agent.prepare(request, model, wants_usage=wants_usage)
+    if len(request.body) >= THREAD_FROM_BYTES or _kind(agent, request) not in _HAVE_TRANSLATED:
+        return None
+    return _prepare(agent, request, model, wants_usage=wants_usage)
+
+
+async def prepare_beside(
+    agent: InferenceAgent, request: Request, model: str, *, wants_usage: bool
+) -> Call:
+    """Prepare in a thread what `prepare_here` did not.
+
+    Raises: as `prepared`.
+    """
+    call = await in_background(partial(_prepare, agent, request, model, wants_usage=wants_usage))
+    _HAVE_TRANSLATED.add(_kind(agent, request))
+    return call
+
+
+def _kind(agent: InferenceAgent, request: Request) -> tuple[type[InferenceAgent], bool]:
+    return type(agent), request.dialect is not _HUB
+
+
 def _prepare(agent: InferenceAgent, request: Request, model: str, *, wants_usage: bool) -> Call:
-    return agent.prepare(request, model, wants_usage=wants_usage)
+    prepare = agent.prepare if request.dialect is _HUB else partial(prepare_foreign, agent)
+    return prepare(request, model, wants_usage=wants_usage)
 
 
 def prepare_foreign(

@@ -73,7 +73,8 @@ async def translated(
         )
         return Ready(status, headers, json.dumps(envelope).encode())
     if status != 200:  # a redirect, or something that is no answer
-        return Ready(status, response.headers, b"", response)
+        await response.close()
+        return Ready(status, response.headers, b"")
     if is_streaming:
         return StreamedResponse(response, TranslatedStream(translator, keys, max_bytes))
     return TranslatedWhole(response, translator, max_bytes)
@@ -97,17 +98,18 @@ class Ready:
     status: int
     headers: Headers
     body: bytes
-    open: UpstreamResponse | None = None  # what is still to be closed
     usage: TokenUsage | None = None
     stream: AnswerStream | None = None
 
-    async def read(self) -> bytes:
+    def at_hand(self) -> bytes | None:
         body, self.body = self.body, b""
         return body
 
+    async def read(self) -> bytes:
+        return self.at_hand() or b""
+
     async def close(self, *, is_read: bool = False) -> None:
-        if self.open is not None:
-            await self.open.close(is_read=is_read)
+        """Nothing is left to close."""
 
 
 class StreamedResponse:
@@ -118,6 +120,7 @@ class StreamedResponse:
     def __init__(self, response: UpstreamResponse, stream: AnswerStream) -> None:
         self.status = response.status
         self.headers = _without(response.headers, _EVENTS)
+        self.at_hand = response.at_hand
         self.read = response.read
         self.close = response.close
         self.stream: AnswerStream | None = stream
@@ -139,6 +142,10 @@ class TranslatedWhole:
         self._translator = translator
         self._max_bytes = max_bytes
         self._is_read = False
+
+    def at_hand(self) -> bytes | None:
+        """None: it is to be read."""
+        return None
 
     async def read(self) -> bytes:
         """The body, once all of it is here; then empty.

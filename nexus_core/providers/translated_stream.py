@@ -16,6 +16,7 @@ from nexus_core.dialects.sse import (
     Shape,
     SseEvent,
     read_event,
+    separator_before,
     shape_of,
 )
 from nexus_core.observe.events import TokenUsage
@@ -40,16 +41,19 @@ class StreamTranslator(Protocol):
         """Bytes of text in what `feed_texts` made."""
         ...
 
-    def feed_texts(self, events: list[bytes], at: int) -> tuple[int, bytes]:
-        """How many events from there on only continue a text; and their chunks, encoded.
+    def feed_texts(self, data: bytes, at: int) -> tuple[int, bytes]:
+        """Where the events end that begin there and only continue a text; their chunks, encoded.
 
-        Events are as they came, without the line ends behind them. The chunks are those that
-        `feed` would give.
+        `at` where there are none. The chunks are those that `feed` would give.
         """
         ...
 
-    def learn(self, event: bytes) -> None:
-        """Take an event that `feed` had for one that more such may follow, for `feed_texts`."""
+    def learn(self, event: bytes, separator: bytes) -> None:
+        """Take an event that `feed` had for one that more such may follow, for `feed_texts`.
+
+        Args:
+            separator: what stood behind it, up to the next one.
+        """
         ...
 
     def feed(self, event: SseEvent) -> list[JsonObject]:
@@ -200,12 +204,7 @@ class TranslatedStream:
 
     def read(self, data: bytes) -> bytes:
         """What these bytes are for the client, up to the first event that ends the stream."""
-        try:
-            events = self._events.feed(data)
-        except ValueError as error:
-            self.failure = _untranslatable(error)
-            return b""
-        made = self._translate(events)
+        made = self._translate(data)
         return self._keys.cut(made) if self._keys.has_key else made
 
     def finish(self) -> bytes:
@@ -213,23 +212,34 @@ class TranslatedStream:
         if self.is_ended or self.failure is not None:
             return b""
         is_wanted = self._translator.counts_unended_event and not self._stream.is_complete
-        made = self._translate(self._events.finish()) if is_wanted else b""
+        made = self._translate(b"", self._events.finish()) if is_wanted else b""
         return self._keys.cut(made + self._end() if self._stream.is_complete else made)
 
-    def _translate(self, events: list[bytes]) -> bytes:
+    def _translate(self, data: bytes, whole: list[bytes] | None = None) -> bytes:
+        """Translate events of any kind, up to one that ends the stream: first these, then others.
+
+        Args:
+            whole: without the blank lines behind them.
+        """
         made: list[bytes] = []
-        stream, at = self._stream, 0
+        stream, events, at = self._stream, self._events, 0
         try:
-            while at < len(events) and not self.is_ended:
-                taken, piece = stream.feed_texts(events, at)
-                if taken == len(events):
-                    return piece
-                if not taken:
-                    taken, piece = 1, self._translate_one(events[at])
-                    if piece:
-                        stream.learn(events[at])
-                made.append(piece)
-                at += taken
+            while True:
+                for event in whole or ():
+                    if self.is_ended:
+                        break
+                    if piece := self._translate_one(event):
+                        made.append(piece)
+                        stream.learn(event, separator_before(data, at))
+                if at >= len(data) or self.is_ended:
+                    break
+                if events.is_between:
+                    end, piece = stream.feed_texts(data, at)
+                    if end > at:
+                        made.append(piece)
+                        at, whole = end, None
+                        continue
+                whole, at = events.feed_one(data, at)
         except StreamFailedError as error:
             self.failure = as_reported(error)
         except ValueError as error:

@@ -52,10 +52,6 @@ class Blame(msgspec.Struct, eq=False):
         """What may be shown: no prompt."""
         return f"Blame(unsettled={self.unsettled!r})"
 
-    def begin(self, decision: RouteDecision) -> None:
-        """The next attempt begins, at the first candidate of this decision."""
-        self.decision = decision
-
     def learn(self, agent: InferenceAgent, model: str, failure: Failure) -> None:
         """What a failed attempt says: of the model, of the whole backend, or of nobody."""
         name, why, cooldowns = agent.name, failure.why, self.registry.cooldowns

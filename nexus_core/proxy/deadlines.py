@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
+from typing import Generic, TypeVar
 
 # How often the sweeper looks: a limit ends a wait at most this much too late.
 SWEEP_SECONDS = 0.05
@@ -105,17 +106,19 @@ class Deadlines:
             self._task.uncancel()
 
 
-class Sweeper:
+_Watched = TypeVar("_Watched", bound=Deadlines)
+
+
+class Sweeper(Generic[_Watched]):
     """Looks at the deadlines of all requests under way; does nothing while there are none."""
 
     def __init__(self) -> None:
-        self._watched: set[Deadlines] = set()
+        self.watched: set[_Watched] = set()  # whoever is over takes itself out
         self._loop: asyncio.AbstractEventLoop | None = None  # where the next look is planned
 
-    def watch(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def watch(self, deadlines: _Watched, loop: asyncio.AbstractEventLoop) -> None:
         """Look at these from now on, in the running loop."""
-        self._watched.add(deadlines)
-        loop = loop or asyncio.get_running_loop()
+        self.watched.add(deadlines)
         if self._loop is not loop:
             self._loop = loop
             loop.call_later(SWEEP_SECONDS, self._sweep, loop)
@@ -125,16 +128,12 @@ class Sweeper:
         """Whether no look is planned."""
         return self._loop is None
 
-    def forget(self, deadlines: Deadlines) -> None:
-        """Look at these no more."""
-        self._watched.discard(deadlines)
-
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._watched:
+        if not self.watched:
             self._loop = None
             return
         now = loop.time()
-        for deadlines in self._watched:
+        for deadlines in self.watched:
             if deadlines.wait_at <= now or deadlines.request_at <= now:
                 deadlines.sweep(now)
             elif deadlines.look_at <= now:

@@ -10,12 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nexus_core.config.schema import ServerConfig
-from nexus_core.dialects.base import (
-    AnswerWriter,
-    Dialect,
-    ErrorReport,
-    OpeningState,
-)
+from nexus_core.dialects.base import AnswerWriter, Dialect, ErrorReport, OpeningState
 from nexus_core.errors import (
     ContextLengthError,
     NexusError,
@@ -24,7 +19,7 @@ from nexus_core.errors import (
 )
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Call, InferenceAgent, Response
-from nexus_core.providers.base import ReportedError, WayBack, read_whole
+from nexus_core.providers.base import ReportedError, WayBack, read_whole, whole_at_hand
 from nexus_core.providers.passed_stream import PassedStream
 from nexus_core.providers.rewritten_stream import RewrittenStream
 from nexus_core.proxy.deadlines import NEVER, Deadlines
@@ -95,12 +90,18 @@ class Exchange:
         may_send: Callable[[], bool],
         now: Callable[[], float] = time.time,
     ) -> None:
+        """
+        Args:
+            may_send: asked once more when there is a connection.
+            now: seconds since the epoch: some waits are told as a moment.
+        """
         self.agent = agent
         self.server = server
         self.deadlines = deadlines
-        self._may_send = may_send  # asked once more when there is a connection
-        self._now = now  # seconds since the epoch: some waits are told as a moment
+        self._may_send = may_send
+        self._now = now
         self.is_sent = False  # the backend may have read it
+        self.is_open = False  # there is an answer, which was not read to its end
         self._response: Response | None = None
         self._relay: StreamRelay | None = None
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
@@ -115,15 +116,33 @@ class Exchange:
             AttemptFailedError: nothing may be passed on from this backend.
         """
         limit, deadlines = first_byte_seconds, self.deadlines
-        started = time.monotonic()
+        started, way_back = time.monotonic(), None
         if call.is_streaming:
             deadlines.wait_at = asyncio.get_running_loop().time() + limit
         try:
-            try:
-                self._response = await self.agent.send(call, self._is_about_to_send)
-                return await self._judge(self._response, call)
-            except _AdditionRefusedError as refused:
-                return await self._ask_plainly(refused.way_back)
+            while True:
+                self._response = response = await self.agent.send(call, self._is_about_to_send)
+                self.is_open = True
+                status, headers = response.status, self._checked_headers(response)
+                try:
+                    if status < 300 and call.is_streaming:
+                        answer = await self._begin(response, headers, call)
+                    else:
+                        most = self.server.max_response_bytes
+                        body = whole_at_hand(response, most)
+                        if body is None:
+                            body = await read_whole(response, most)
+                        self.is_open = False
+                        answer = self._whole(status, headers, body, call)
+                except _AdditionRefusedError as refused:  # once more, without it
+                    way_back = refused.way_back
+                    await self.close()
+                    self._relay = self._response = None
+                    call = way_back.plain()
+                    continue
+                if way_back is not None and answer.status < 400:  # else it was about something else
+                    way_back.remember()
+                return answer
         except UpstreamNotSentError as error:
             raise self.failed(
                 str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
@@ -159,8 +178,8 @@ class Exchange:
         return self._response is not None and self._response.status >= 400
 
     def _is_about_to_send(self) -> bool:
-        self.is_sent = self._may_send()
-        return self.is_sent
+        self.is_sent = is_sent = self._may_send()
+        return is_sent
 
     async def close(self) -> None:
         """End the exchange, finished or not."""
@@ -168,29 +187,18 @@ class Exchange:
             is_read = self._relay is not None and self._relay.is_over
             await self._response.close(is_read=is_read)
 
-    async def _ask_plainly(self, way_back: WayBack) -> Answer:
-        """Send once more, without what Nexus added: it was refused."""
-        await self.close()
-        self._relay = self._response = None
-        plain = way_back.plain()
-        self._response = await self.agent.send(plain, self._is_about_to_send)
-        answer = await self._judge(self._response, plain)
-        if answer.status < 400:  # else it was about something else
-            way_back.remember()
-        return answer
+    def _checked_headers(self, response: Response) -> Headers:
+        """The headers of an answer, with the key cut out.
 
-    async def _judge(self, response: Response, call: Call) -> Answer:
-        status, headers, keys = response.status, response.headers, self.agent.keys
-        if keys.has_key:
-            headers = keys.cut_headers(headers)
+        Raises:
+            AttemptFailedError: by its status it is no answer.
+        """
+        status, keys = response.status, self.agent.keys
         if not 200 <= status <= 599:
             raise self.failed(f"answered with an invalid HTTP status ({status})")
         if 300 <= status < 400:
             raise self.failed(f"answered with a redirect ({status}); redirects are not followed")
-        if status < 300 and call.is_streaming:
-            return await self._begin(response, headers, call)
-        body = await read_whole(response, self.server.max_response_bytes)
-        return self._whole(status, headers, keys.cut(body) if keys.has_key else body, call)
+        return keys.cut_headers(response.headers) if keys.has_key else response.headers
 
     async def _begin(self, response: Response, headers: Headers, call: Call) -> Answer:
         """The answer to a request for a stream, whatever its label says."""
@@ -239,8 +247,9 @@ class Exchange:
         return replace(whole, headers=as_stream(headers, _shown_by(call).stream_type), body=body)
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
-        """Judge a whole body that the key was cut out of, and write it in the client's format."""
-        answer = self._read_whole(status, headers, body, call)
+        """Judge a whole body, and write it in the client's format."""
+        keys = self.agent.keys
+        answer = self._read_whole(status, headers, keys.cut(body) if keys.has_key else body, call)
         if call.writer is None or answer.status >= 400:
             return answer
         try:

@@ -16,11 +16,10 @@ from nexus_core.dialects.request import Demand
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import shortlist
-from nexus_core.proxy.attempt import Attempt, FailedAttempt, ProxyParts, deliver
-from nexus_core.proxy.blame import Blame
-from nexus_core.proxy.deadlines import Deadlines, Sweeper
+from nexus_core.proxy.attempt import Attempt, FailedAttempt, begin_answer
+from nexus_core.proxy.deadlines import Sweeper
 from nexus_core.proxy.exchange import Failure
-from nexus_core.proxy.in_flight import InFlight
+from nexus_core.proxy.in_flight import InFlight, ProxyParts
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
@@ -56,11 +55,10 @@ class Forwarder:
         self._cost_tracker = parts.cost_tracker
         self.contexts = ContextBuilder(parts.registry, parts.strategy, parts.cost_tracker, queue)
         self._plans = PlanTable(self.contexts)
-        self._running: set[InFlight] = set()
-        self._sweeper = Sweeper()
+        self._sweeper = Sweeper[InFlight]()
+        self._running = self._sweeper.watched
         self._is_ending = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle: asyncio.Event | None = None  # while somebody waits for the end of all
         # Set where processes share: who waits for the open zone, and for the first word of all.
         self.wordless: Wordless | None = None
         self.first_word: Callable[[], Awaitable[object]] | None = None
@@ -82,13 +80,16 @@ class Forwarder:
 
     async def idle(self) -> None:
         """Return once no request is in flight."""
-        await self._idle.wait()
+        if self._running:
+            if self._idle is None:
+                self._idle = asyncio.Event()
+            await self._idle.wait()
 
     def end_all(self) -> None:
         """End every request in flight, streams with an error event, and every later one."""
         self._is_ending = True
         for flight in self._running:
-            flight.end(_shutting_down())
+            flight.end_with(_shutting_down())
 
     def end_zone(self, zone: PrivacyZone) -> int:
         """End the requests in flight at the zone's backends; gives their number."""
@@ -106,7 +107,7 @@ class Forwarder:
                 progress.route.backend if progress.route and progress.is_at_backend else None
             )
             if at_backend is not None and is_meant(at_backend):
-                ended += flight.end(_switched_off(what))
+                ended += flight.end_with(_switched_off(what))
         return ended
 
     async def forward(self, request: ProxyRequest, reply: Reply) -> None:
@@ -114,33 +115,48 @@ class Forwarder:
 
         Cancel the calling task when the client leaves: the upstream exchange ends with it.
         """
-        progress = RequestProgress(request, self._parts.bus, self._cost_tracker, self._parts.now)
+        parts, flight = self._parts, None
+        progress = RequestProgress(request, parts.bus, self._cost_tracker, parts.now)
         progress.received()
         try:
             if request.permit is not None:
                 asking = request.permit.enter(partial(self._expected_tokens, request))
                 if asking is not None:
                     await self._ask_for_its_share(progress, asking)
-            await self._within_deadline(progress, reply)
+            if self._is_ending:
+                raise _shutting_down()
+            loop = asyncio.get_running_loop()
+            flight = InFlight(parts, progress, reply, self._server, loop)
+            self._sweeper.watch(flight, loop)
+            await self._try_candidates(flight)
         except asyncio.CancelledError:
-            progress.left()
-            raise
+            if flight is None or not flight.request_ran_out():
+                progress.left()
+                raise
+            _tell(progress, reply, flight.ended_with or flight.timed_out())
         except NexusError as error:
-            error.status = request.dialect.status(error)
-            progress.erred(error)
-            if progress.has_begun:
-                reply.send_error_event(error)
-            else:
-                progress.refused(reply.refuse(error, progress.selected))
-        except Exception:
-            progress.crashed()
-            raise
+            _tell(progress, reply, error)
+        except Exception as error:
+            # Of something that is opened or imported late.
+            if not (isinstance(error, (OSError, ImportError)) and descriptors.is_shortage(error)):
+                progress.crashed()
+                raise
+            _tell(progress, reply, OutOfDescriptorsError.now())
         finally:
+            if flight is not None:
+                self._is_over(flight)
             try:
                 progress.finished()
             finally:
                 if request.permit is not None:
                     request.permit.leave(progress.record.tokens or 0)
+
+    def _is_over(self, flight: InFlight) -> None:
+        flight.close()
+        self._running.discard(flight)
+        if self._idle is not None and not self._running:
+            self._idle.set()
+            self._idle = None
 
     async def _ask_for_its_share(self, progress: RequestProgress, asking: Awaitable[None]) -> None:
         started = time.monotonic()
@@ -153,42 +169,10 @@ class Forwarder:
         expected = self._cost_tracker.expected_completion(request.need.model, demand)
         return demand.prompt_tokens + expected
 
-    async def _within_deadline(self, progress: RequestProgress, reply: Reply) -> None:
-        if self._is_ending:
-            raise _shutting_down()
-        server, parts, loop = self._server, self._parts, asyncio.get_running_loop()
-        now = loop.time()
-        deadlines = Deadlines(now + server.request_timeout_seconds, loop)
-        blame = Blame(parts.registry, progress.request.envelope.body, parts.doubt, parts.now)
-        flight = InFlight(progress, reply, blame, server, deadlines)
-        if not self._running:
-            self._idle.clear()
-        if progress.request.envelope.is_streaming and server.ping_seconds:
-            deadlines.on_silence(now + server.ping_seconds, flight.look)
-        self._running.add(flight)
-        self._sweeper.watch(deadlines, loop)
-        try:
-            await self._try_candidates(flight)
-        except asyncio.CancelledError as error:
-            if not deadlines.request_ran_out():
-                raise
-            too_late = UpstreamFailedError(flight.too_late, status=504, code="upstream_timeout")
-            raise flight.ended_with or too_late from error
-        except (OSError, ImportError) as error:  # of something that is opened or imported late
-            if descriptors.is_shortage(error):
-                raise OutOfDescriptorsError.now() from error
-            raise
-        finally:
-            deadlines.close()
-            self._sweeper.forget(deadlines)
-            self._running.discard(flight)
-            if not self._running:
-                self._idle.set()
-
     async def _try_candidates(self, flight: InFlight) -> None:
-        progress, tried = flight.progress, dict[str, str]()
+        tried: dict[str, str] = {}
         last: FailedAttempt | None = None  # what the client is told if nobody answers
-        tracker = self._cost_tracker
+        progress, tracker = flight.progress, self._cost_tracker
         has_no_prices = tracker.prices.packaged is None and self._registry.has_cloud
         if has_no_prices or not tracker.opened.is_set():
             await self._wait_for_spending(progress)
@@ -197,7 +181,12 @@ class Forwarder:
             self.first_word = None
         try:
             number, most = 1, self._routing.max_retries + 1
-            while (decision := await self._decide(progress, tried)).first is not None:
+            while True:
+                decision = self._take(progress, tried)
+                if not self._may_begin(decision, progress):
+                    decision = await self._wait(decision, progress, tried)
+                    if decision.first is None:
+                        break
                 failed = await Attempt(self._parts, flight, decision, number).run()
                 if failed is None:
                     return
@@ -212,8 +201,8 @@ class Forwarder:
                     break
                 number += 1
         finally:
-            if flight.blame.unsettled:
-                flight.blame.settle()
+            if flight.blame is not None:
+                flight.blamed().settle()
         if last is None:
             raise await self._refusal(decision, progress.request.permit)
         progress.fell_back_to(last.route)
@@ -224,7 +213,8 @@ class Forwarder:
         verdict = failure.verdict
         if isinstance(verdict, NexusError):
             raise verdict
-        await deliver(flight, verdict)
+        begin_answer(flight, verdict)
+        flight.reply.finish()
         flight.progress.broke(failure.why)
 
     async def _wait_for_spending(self, progress: RequestProgress) -> None:
@@ -241,13 +231,29 @@ class Forwarder:
         operator switches a backend, between the two.
         """
         decision = self._take(progress, tried)
+        if self._may_begin(decision, progress):
+            return decision
+        return await self._wait(decision, progress, tried)
+
+    def _may_begin(self, decision: RouteDecision, progress: RequestProgress) -> bool:
+        """Whether there is a candidate, with what it needs of shared limits."""
+        first, leases = decision.first, self.leases
+        if first is None:
+            return False
+        progress.decided(decision, 0.0)
+        return leases is None or leases.cover(progress, first)
+
+    async def _wait(
+        self, decision: RouteDecision, progress: RequestProgress, tried: dict[str, str]
+    ) -> RouteDecision:
+        """Wait for a candidate, or for what the first one needs of shared limits."""
+        leases = self.leases
         if decision.first is None:
             decision = await self._wait_for_one(decision, progress, tried)
-        else:
-            progress.decided(decision, 0.0)
-        leases, first = self.leases, decision.first
-        if leases is None or first is None or leases.cover(progress, first):
-            return decision
+            first = decision.first
+            if leases is None or first is None or leases.cover(progress, first):
+                return decision
+        assert leases is not None  # noqa: S101 - else it might begin, for the type checker
         return await self._obtain(leases, decision, progress, tried)
 
     async def _obtain(
@@ -312,11 +318,12 @@ class Forwarder:
         if self.leases is not None and progress.queued_until is None:
             # A turn may find that another process took the slot: it waits on, and no longer.
             progress.may_wait_until(room.end_of_wait())
+        request = progress.request
         try:
             return await room.wait(
                 decision,
-                lambda: self._route(progress, tried),
-                is_high=progress.request.need.is_high_priority,
+                lambda: self._plans.decide(request.need, progress.demand, request.client, tried),
+                is_high=request.need.is_high_priority,
                 until=progress.queued_until,
             )
         except QueueFullError:
@@ -325,7 +332,8 @@ class Forwarder:
             return self._take(progress, tried)  # what it is refused for is how things are now
 
     def _take(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
-        decision = self._route(progress, tried)
+        request = progress.request
+        decision = self._plans.decide(request.need, progress.demand, request.client, tried)
         if (first := decision.first) is not None:
             self._registry.acquire(first.backend.name, first.half_open_model)
         return decision
@@ -333,10 +341,6 @@ class Forwarder:
     def foresee(self, need: Requirements, demand: Demand, client: str | None) -> RouteDecision:
         """Where such a request would go now; nothing is taken, and nobody waits."""
         return self._plans.decide(need, demand, client, {})
-
-    def _route(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
-        request = progress.request
-        return self._plans.decide(request.need, progress.demand, request.client, tried)
 
     async def _refusal(self, decision: RouteDecision, permit: Permit | None) -> NexusError:
         """The error of a request that no backend can serve; similar names are searched in steps."""
@@ -346,6 +350,16 @@ class Forwarder:
             known = (name for name in known if may_ask(resolve_aliases(name, aliases)))
         near = await shortlist(asked_name(decision), known) if is_unknown(decision) else ()
         return refuse(decision, near)
+
+
+def _tell(progress: RequestProgress, reply: Reply, error: NexusError) -> None:
+    """Tell the client of an error, in its answer or in place of it."""
+    error.status = progress.request.dialect.status(error)
+    progress.erred(error)
+    if progress.has_begun:
+        reply.send_error_event(error)
+    else:
+        progress.refused(reply.refuse(error, progress.selected))
 
 
 def _shutting_down() -> UpstreamFailedError:

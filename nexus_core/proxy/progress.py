@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -30,19 +29,12 @@ _NOTHING_REPORTED = ReportedUsage(usage=None, is_whole=False)
 CLIENT_LEFT = 499  # as nginx writes it in its log; nobody is there to receive it
 
 
-@dataclass(slots=True)
 class RequestProgress:
     """State of one request from arrival to outcome; tells the bus of each phase it reaches.
 
     Its methods are the request's phases and the only writers of its record: other code only reads.
     """
 
-    request: ProxyRequest
-    bus: EventBus = field(repr=False)
-    cost_tracker: CostTracker = field(repr=False)
-    now: Callable[[], float] = field(repr=False)
-    record: RequestRecord = field(init=False, repr=False)
-    demand: Demand = field(init=False, repr=False)  # the request's, and what backends told of it
     decision: RouteDecision | None = None
     route: SelectedRoute | None = None  # of the last attempt, as it was decided
     dropped_hints: tuple[str, ...] = ()
@@ -53,12 +45,22 @@ class RequestProgress:
     charge: Charge | None = None  # of the attempt in progress, or of the one that answered
     reported_usage: ReportedUsage | None = None  # of that attempt, in tokens
 
-    def __post_init__(self) -> None:
-        request, envelope = self.request, self.request.envelope
-        self.demand = envelope.demand
+    def __init__(
+        self,
+        request: ProxyRequest,
+        bus: EventBus,
+        cost_tracker: CostTracker,
+        now: Callable[[], float],
+    ) -> None:
+        envelope = request.envelope
+        self.request = request
+        self.bus = bus
+        self.cost_tracker = cost_tracker
+        self.now = now  # seconds since the epoch
+        self.demand: Demand = envelope.demand  # and what backends told of it
         self.record = RequestRecord(
             envelope.id,
-            self.now(),
+            now(),
             envelope.path,
             envelope.model,
             envelope.is_streaming,
@@ -68,6 +70,10 @@ class RequestProgress:
             request.replay_of,
             request.origin,
         )
+
+    def __repr__(self) -> str:
+        """What may be shown: no prompt."""
+        return f"RequestProgress({self.request.envelope!r})"
 
     # --- read ----------------------------------------------------------------------------
 
@@ -129,9 +135,12 @@ class RequestProgress:
         self.bus.reach(DECIDED, record, attempt)
 
     def open_charge(self, backend: BackendSnapshot, model: str) -> None:
-        """An attempt begins: reserve its expected cost; nothing may be awaited before."""
+        """An attempt begins: reserve its expected cost; nothing may be awaited before.
+
+        That is the moment at which it was decided.
+        """
         self.is_at_backend = True
-        at = self.now()
+        at = self.record.decided_at or self.now()
         self.charge = Charge(self.cost_tracker, self.request, backend, model, at)
         if self.cost_tracker.budget.is_limited:
             self._publish_budget(at)

@@ -46,9 +46,18 @@ class PlanTable:
             tried: backends that failed this request before, and how; kept by reference.
         """
         contexts = self._contexts
-        registry, tracker = contexts.registry, contexts.cost_tracker
-        plan = self._plan(need, demand.capabilities)
-        moment = Moment.of(demand, contexts.strategy, registry.clock(), tried)
+        registry, strategy, tracker = contexts.registry, contexts.strategy, contexts.cost_tracker
+        if registry.version != self._version or strategy.routing is not self._routing:
+            self._plans.clear()
+            self._version, self._routing = registry.version, strategy.routing
+        # A plan keeps its requirements, so that no others get their identity.
+        key = (id(need), demand.capabilities)
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+            plan = self._plans[key] = Plan(need, demand.capabilities, registry.live(), strategy)
+        moment = Moment.of(demand, strategy, registry.clock(), tried)
         if tracker.budget.is_limited:
             verdict = tracker.verdict(client)
             moment.money, moment.prefers_local = tracker.rule_of(verdict), verdict.prefers_local
@@ -56,17 +65,3 @@ class PlanTable:
         if chosen is None:
             return route(need.asking(demand), contexts.build(client, tried))
         return PlannedDecision.of(*chosen, plan, moment)
-
-    def _plan(self, need: Requirements, capabilities: frozenset[Capability]) -> Plan:
-        registry, strategy = self._contexts.registry, self._contexts.strategy
-        if registry.version != self._version or strategy.routing is not self._routing:
-            self._plans.clear()
-            self._version, self._routing = registry.version, strategy.routing
-        # A plan keeps its requirements, so that no others get their identity.
-        key = (id(need), capabilities)
-        plan = self._plans.get(key)
-        if plan is None:
-            if len(self._plans) >= _MAX_PLANS:
-                self._plans.clear()
-            plan = self._plans[key] = Plan(need, capabilities, registry.live(), strategy)
-        return plan

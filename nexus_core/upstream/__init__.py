@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 from nexus_core import descriptors
 from nexus_core.background import load_in_background
@@ -41,18 +42,26 @@ class _EngineOnDemand:
         self._making = asyncio.Lock()
         self._is_closed = False
 
-    async def send(
+    def send(
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
-    ) -> UpstreamResponse:
+    ) -> Coroutine[Any, Any, UpstreamResponse]:
         proxy = request.proxy
         kind = self._kind if proxy is None else engine_for(proxy, self._kind)
+        engine = self._engines.get(kind)
+        if engine is None:
+            return self._send_first(kind, request, connect_timeout_seconds)
+        return engine.send(request, connect_timeout_seconds=connect_timeout_seconds)
+
+    async def _send_first(
+        self, kind: EngineKind, request: UpstreamRequest, seconds: float
+    ) -> UpstreamResponse:
         try:
-            engine = self._engines.get(kind) or await self._make(kind)
-            return await engine.send(request, connect_timeout_seconds=connect_timeout_seconds)
-        except (OSError, ImportError) as error:  # what is imported late, here or by a library
+            engine = await self._make(kind)
+        except (OSError, ImportError) as error:
             if descriptors.is_shortage(error):
                 raise wording.out_of_descriptors() from error
             raise
+        return await engine.send(request, connect_timeout_seconds=seconds)
 
     async def close(self) -> None:
         self._is_closed = True

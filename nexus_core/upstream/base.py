@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
@@ -63,21 +63,35 @@ class UpstreamShortageError(UpstreamError):
 
 
 class UpstreamResponse(Protocol):
-    """A response whose headers were received and whose body is unread."""
+    """A response whose headers were received and whose body is unread.
+
+    As it stands, what an agent gives where it translates nothing: then there is neither a `stream`
+    of the translation nor a `usage` that is known beside the body.
+    """
 
     @property
     def status(self) -> int: ...
+
+    @property
+    def stream(self) -> None: ...
+
+    @property
+    def usage(self) -> None: ...
 
     @property
     def headers(self) -> Headers:
         """In order of arrival, names in lower case."""
         ...
 
+    def at_hand(self) -> bytes | None:
+        """What is left of the body, if all of it is here; None: it is to be read."""
+        ...
+
     async def read(self) -> bytes:
         """The body's next bytes, undecoded: what has come since the last read; empty at its end.
 
-        Cancelling a read loses nothing: the next one gives it. Reading ahead is bounded, so a
-        slow reader slows the backend down.
+        At its end nothing is left to close. Cancelling a read loses nothing: the next one gives it.
+        Reading ahead is bounded, so a slow reader slows the backend down.
 
         Raises:
             UpstreamProtocolError: the body ended before its framing said so.
@@ -103,13 +117,14 @@ class UpstreamEngine(Protocol):
     Asks the request's `may_send` when there is a connection and nothing was written on it.
     """
 
-    async def send(
+    def send(
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
-    ) -> UpstreamResponse:
+    ) -> Coroutine[Any, Any, UpstreamResponse]:
         """Send and wait for the answer's head. The wait for it is the caller's to bound.
 
         Raises:
-            UpstreamError: one of its children above.
+            UpstreamError: one of its children above; also for want of descriptors, whatever it was
+                that could not be opened or imported.
         """
         ...
 

@@ -32,6 +32,9 @@ def decoded(response: UpstreamResponse, max_bytes: int) -> UpstreamResponse:
 class Decoded:
     """A response with its Content-Encoding decoded."""
 
+    stream: None = None
+    usage: None = None
+
     def __init__(self, response: UpstreamResponse, encoding: str, max_bytes: int) -> None:
         self.status = response.status
         self.headers: Headers = tuple(
@@ -42,6 +45,10 @@ class Decoded:
         self._encoding = encoding.strip().lower()
         self._max_bytes = max_bytes
         self._read_on: Callable[[], Awaitable[bytes]] | None = None  # once the first bytes came
+
+    def at_hand(self) -> bytes | None:
+        """None: it is to be read."""
+        return None
 
     async def read(self) -> bytes:
         """The body's next bytes; empty at its end.

@@ -63,6 +63,10 @@ class HttpxEngine:
                 answer = await self._send_through(request.proxy, request, connect_timeout_seconds)
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             raise _translated(error, connect_timeout_seconds) from error
+        except ImportError as error:  # of what httpx imports late
+            if descriptors.is_shortage(error):
+                raise wording.out_of_descriptors() from error
+            raise
         response = HttpxResponse(answer)
         refusal: UpstreamError | None = response.refusal()
         proxy = request.proxy
@@ -151,6 +155,8 @@ class HttpxResponse:
         "headers",
         "status",
     )
+    stream: None = None
+    usage: None = None
 
     def __init__(self, answer: httpx.Response) -> None:
         self._answer = answer
@@ -173,6 +179,9 @@ class HttpxResponse:
         if self.status == 101:
             return UpstreamProtocolError(wording.SWITCHED)
         return None
+
+    def at_hand(self) -> bytes | None:
+        return b"" if self._is_over else None
 
     async def read(self) -> bytes:
         if self._is_over:

@@ -114,6 +114,23 @@ def test_events_are_split_as_they_are_parsed(text: str, borders: list[int]) -> N
     assert found == parsed(data)
 
 
+@given(PIECES.map("".join), st.lists(st.integers(0, 80), max_size=4))
+def test_events_may_be_split_one_by_one(text: str, borders: list[int]) -> None:
+    data, splitter, found = text.encode(), EventSplitter(), list[bytes]()
+    borders = [0, *sorted(min(border, len(data)) for border in borders), len(data)]
+    for start, end in itertools.pairwise(borders):
+        read, at = data[start:end], 0
+        while at < len(read):
+            begin = at
+            events, at = splitter.feed_one(read, begin)
+            assert at > begin
+            found += events
+    found += splitter.finish()
+
+    read_ones = [(event.event, event.data) for part in found if (event := read_event(part))]
+    assert read_ones == parsed(data)
+
+
 def test_events_are_given_out_with_the_bytes_that_end_them() -> None:
     splitter = EventSplitter()
 

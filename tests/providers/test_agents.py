@@ -369,7 +369,7 @@ class FirstTranslation:
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Any:
         self.threads.append(threading.current_thread())
-        return None
+        return "a call"
 
 
 async def test_the_loop_does_not_wait_for_the_first_translation_of_a_kind_of_agent() -> None:

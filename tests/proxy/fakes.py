@@ -42,6 +42,9 @@ class ScriptedResponse:
     def __str__(self) -> str:
         return f"{self.status} {self._parts!r:.40}"
 
+    def at_hand(self) -> bytes | None:
+        return None
+
     async def read(self) -> bytes:
         while self._next < len(self._parts):
             part = self._parts[self._next]
@@ -53,6 +56,7 @@ class ScriptedResponse:
             if isinstance(part, bytes) and part:
                 self.is_read = True
                 return part
+        self.closed = True  # nothing is left to close
         return b""
 
     async def close(self, *, is_read: bool = False) -> None:

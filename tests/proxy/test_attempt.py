@@ -6,8 +6,6 @@ from contextlib import suppress
 import pytest
 
 from nexus_core.proxy.attempt import Attempt, FailedAttempt
-from nexus_core.proxy.blame import Blame
-from nexus_core.proxy.deadlines import Deadlines
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.routing.router import route
@@ -19,8 +17,8 @@ from tests.proxy.test_forward import SAID, STREAM, ScriptedAgent, World, request
 def attempt(world: World, number: int = 1) -> Attempt:
     parts, asked = world.parts, request(False)
     progress = RequestProgress(asked, parts.bus, parts.cost_tracker, parts.now)
-    blame = Blame(parts.registry, asked.envelope.body, parts.doubt, parts.now)
-    flight = InFlight(progress, RecordingReply(), blame, world.server, Deadlines())
+    loop = asyncio.get_running_loop()
+    flight = InFlight(parts, progress, RecordingReply(), world.server, loop)
     decision = route(asked.need, world.forwarder.contexts.build(None))
     parts.registry.acquire("a")
     return Attempt(parts, flight, decision, number)
@@ -51,7 +49,10 @@ class ClumsyResponse(ScriptedResponse):
         raise RuntimeError
 
 
-@pytest.mark.parametrize("response", [ClumsyResponse(b"{}"), RuntimeError("a fault of ours")])
+@pytest.mark.parametrize(
+    "response",
+    [ClumsyResponse(UpstreamProtocolError("reset")), RuntimeError("a fault of ours")],
+)
 async def test_the_slot_is_given_back_whatever_goes_wrong(
     response: ScriptedResponse | Exception,
 ) -> None:

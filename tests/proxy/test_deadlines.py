@@ -12,12 +12,14 @@ from tests.waiting import hasten, pass_time, settled, turns
 
 
 async def watched(
-    sweeper: Sweeper, begin: Callable[[Deadlines], None], after: Callable[[Deadlines], bool]
+    sweeper: Sweeper[Deadlines],
+    begin: Callable[[Deadlines], None],
+    after: Callable[[Deadlines], bool],
 ) -> bool:
     """Wait without end under these deadlines; what `after` says of the end that came."""
     deadlines = Deadlines()
     begin(deadlines)
-    sweeper.watch(deadlines)
+    sweeper.watch(deadlines, asyncio.get_running_loop())
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
@@ -26,7 +28,7 @@ async def watched(
         raise
     finally:
         deadlines.close()
-        sweeper.forget(deadlines)
+        sweeper.watched.discard(deadlines)
     return False
 
 
@@ -42,7 +44,7 @@ async def test_a_wait_ends_when_its_limit_has_passed(
     limit: str, asked: Callable[[Deadlines], bool]
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
-        waiting = tasks.create_task(watched(Sweeper(), in_a_second(limit), asked))
+        waiting = tasks.create_task(watched(Sweeper[Deadlines](), in_a_second(limit), asked))
         pass_time(0.9)
         await settled()
         assert not waiting.done()
@@ -67,7 +69,7 @@ async def test_a_client_that_leaves_when_time_is_over_has_left(
         begun.append(deadlines)
         setattr(deadlines, limit, 0.0)
 
-    waiting = asyncio.ensure_future(watched(Sweeper(), begin, asked))
+    waiting = asyncio.ensure_future(watched(Sweeper[Deadlines](), begin, asked))
     await turns(2)
     begun[0].sweep(1.0)
     waiting.cancel()
@@ -86,7 +88,7 @@ async def test_what_ends_the_request_is_not_taken_for_the_end_of_a_wait() -> Non
     def ended_as_a_whole(deadlines: Deadlines) -> bool:
         return not deadlines.wait_ran_out() and deadlines.request_ran_out()
 
-    waiting = asyncio.ensure_future(watched(Sweeper(), begin, ended_as_a_whole))
+    waiting = asyncio.ensure_future(watched(Sweeper[Deadlines](), begin, ended_as_a_whole))
     await turns(2)
     begun[0].sweep(1.0)
     assert begun[0].end()
@@ -110,7 +112,7 @@ async def test_a_limit_that_was_lifted_ends_nothing() -> None:
         in_a_second("wait_at")(deadlines)
         deadlines.wait_at = float("inf")
 
-    waiting = asyncio.ensure_future(watched(Sweeper(), begin, Deadlines.wait_ran_out))
+    waiting = asyncio.ensure_future(watched(Sweeper[Deadlines](), begin, Deadlines.wait_ran_out))
     await turns(2)
     pass_time(1000)
     await settled()
@@ -120,7 +122,7 @@ async def test_a_limit_that_was_lifted_ends_nothing() -> None:
 
 
 async def test_nobody_looks_when_nothing_is_under_way() -> None:
-    sweeper = Sweeper()
+    sweeper = Sweeper[Deadlines]()
     assert await hasten(watched(sweeper, in_a_second("wait_at"), Deadlines.wait_ran_out), 1)
     pass_time(SWEEP_SECONDS)
     await turns(3)
@@ -130,7 +132,7 @@ async def test_nobody_looks_when_nothing_is_under_way() -> None:
 
 
 def test_it_looks_again_in_another_loop() -> None:
-    sweeper = Sweeper()
+    sweeper = Sweeper[Deadlines]()
     for _ in range(2):
         wait = watched(sweeper, in_a_second("wait_at"), Deadlines.wait_ran_out)
         assert asyncio.run(hasten(wait, 1))

@@ -29,8 +29,8 @@ from nexus_core.observe.events import (
 )
 from nexus_core.observe.stats import Stats
 from nexus_core.providers.base import Call, KeyCutter
-from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.in_flight import ProxyParts
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements

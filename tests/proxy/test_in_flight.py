@@ -13,25 +13,25 @@ async def test_a_request_ends_with_the_error_of_who_ended_it() -> None:
     flight = attempt(World(ScriptedAgent("a"))).flight
     error = UpstreamFailedError("switched off")
 
-    is_ended = flight.end(error)
+    is_ended = flight.end_with(error)
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.Event().wait()
     assert is_ended
-    assert flight.deadlines.request_ran_out()
+    assert flight.request_ran_out()
     assert flight.ended_with is error
     assert not flight.has_run_out
 
 
 async def test_a_request_whose_time_is_over_can_not_be_ended_by_others() -> None:
     flight = attempt(World(ScriptedAgent("a"))).flight
-    flight.deadlines.request_at = 0.0
+    flight.request_at = 0.0
 
-    flight.deadlines.sweep(1.0)
+    flight.sweep(1.0)
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.Event().wait()
     assert flight.has_run_out
-    assert not flight.end(UpstreamFailedError("switched off"))
+    assert not flight.end_with(UpstreamFailedError("switched off"))
     assert flight.ended_with is None
-    assert flight.deadlines.request_ran_out()
+    assert flight.request_ran_out()

@@ -28,8 +28,8 @@ from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.events import RouteDecided, TokenUsage
 from nexus_core.providers.base import AnswerStream, Call, KeyCutter
-from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.in_flight import ProxyParts
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.explain import explain
@@ -168,6 +168,9 @@ class Script:
         self._streams = streams
 
         self._reads = 0  # that gave something
+
+    def at_hand(self) -> bytes | None:
+        return None
 
     async def read(self) -> bytes:
         if self._behaviour == "broken":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -53,7 +53,7 @@ class Engine:
     async def send(
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
     ) -> UpstreamResponse:
-        return ScriptedResponse(*self.parts)
+        return cast("UpstreamResponse", ScriptedResponse(*self.parts))
 
     async def close(self) -> None:
         """Nothing is open."""

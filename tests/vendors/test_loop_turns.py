@@ -47,6 +47,8 @@ class HeldStream:
 
     status = 200
     headers: Headers = (("content-type", "text/event-stream"),)
+    stream: None = None
+    usage: None = None
 
     def __init__(self, turns: Turns) -> None:
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -57,6 +59,9 @@ class HeldStream:
     async def send(self, request: UpstreamRequest, *, connect_timeout_seconds: float) -> HeldStream:
         self.sent_at = self._turns.count
         return self
+
+    def at_hand(self) -> bytes | None:
+        return None
 
     async def read(self) -> bytes:
         event = await self.queue.get()

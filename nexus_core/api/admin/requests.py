@@ -25,6 +25,7 @@ from nexus_core.observe.event_json import as_json
 from nexus_core.observe.facts import DETAIL, LISTED, Facts
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import CAPACITY
+from nexus_core.some_names import some_names
 
 _SLICE = 50  # rows: about a millisecond of the loop
 _SHORTEST_PART = 4  # characters of an id
@@ -155,9 +156,8 @@ async def _find(gateway: Gateway, request_id: str) -> RequestRecord:
     if len(similar) == 1 and (found := requests.get(similar[0])) is not None:
         return found
     if similar:
-        more = f" and {len(similar) - _TOLD} more" if len(similar) > _TOLD else ""
         raise RequestNotFoundError(
-            f"{request_id!r} is part of several ids: {', '.join(similar[:_TOLD])}{more}",
+            f"{request_id!r} is part of several ids: {some_names(similar, _TOLD)}",
             param="request_id",
         )
     near = near_names(part, await shortlist(part, requests.ids), limit=_TOLD)

@@ -71,11 +71,11 @@ DELTA_BEGINNING = b"event: content_block_delta\ndata: "  # of the event, as it i
 decode_delta = msgspec.json.Decoder(ContentBlockDelta).decode  # of what follows
 
 
-def block_run(event: bytes, *, is_text: bool) -> TextRun | None:
+def block_run(event: bytes, separator: bytes, *, is_text: bool) -> TextRun | None:
     """The run of events like this one, of a text or of a tool's input."""
     # Blanks stand before its last bracket, so that nobody outside sees how long the text is.
     tail_at = event.rfind(b"}", 0, -1) + 1
     if event[tail_at:].strip(b" ") != b"}":
         return None
     name = b'"text"' if is_text else b'"partial_json"'
-    return TextRun.like(event, name=name, tail_at=tail_at, varying=b" ")
+    return TextRun.like(event, name=name, tail_at=tail_at, varying=b" ", separator=separator)

@@ -135,25 +135,25 @@ class AnthropicStream:
             case _:
                 return []
 
-    def feed_texts(self, events: list[bytes], at: int) -> tuple[int, bytes]:
+    def feed_texts(self, data: bytes, at: int) -> tuple[int, bytes]:
         """Translate the events from there on that only continue a text or a tool's input.
 
-        Gives how many those are, and their chunks, encoded.
+        Gives where they end, and their chunks, encoded.
         """
         for block in self._blocks.values():
             if block.run is None or block.chunk is None:
                 continue
-            if (found := block.run.take(events, at)) is None:
+            if (found := block.run.take(data, at)) is None:
                 continue
             if block.kind == "text":
                 self._text_chars += found.characters
             elif found.texts:
                 block.has_arguments = True
             self.text_bytes += found.text_bytes
-            return found.taken, block.chunk.around(found.texts)
-        return 0, b""
+            return found.end, block.chunk.around(found.texts)
+        return at, b""
 
-    def learn(self, event: bytes) -> None:
+    def learn(self, event: bytes, separator: bytes) -> None:
         """Know the next events like this one by their bytes, if it only continues a text."""
         if not event.startswith(DELTA_BEGINNING):
             return
@@ -163,7 +163,7 @@ class AnthropicStream:
             return  # of another kind, or not as usual
         block, is_text = self._blocks[delta.index], isinstance(delta.delta, TextDelta)
         if block.chunk is not None and is_text == (block.kind == "text"):
-            block.run = block_run(event, is_text=is_text)
+            block.run = block_run(event, separator, is_text=is_text)
 
     def _start(self, data: JsonObject) -> list[JsonObject]:
         message: JsonValue = data.get("message")

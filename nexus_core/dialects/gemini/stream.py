@@ -130,27 +130,27 @@ class GoogleStream:
             for chunk in self._take(as_object(candidate, "a candidate"), self._head)
         ]
 
-    def feed_texts(self, events: list[bytes], at: int) -> tuple[int, bytes]:
+    def feed_texts(self, data: bytes, at: int) -> tuple[int, bytes]:
         """Translate the events from there on that only continue a text or a thought.
 
-        Gives how many those are, and their chunks, encoded.
+        Gives where they end, and their chunks, encoded.
         """
         for choice in self._choices.values():
             if choice.run is None or choice.frame is None:
                 continue
-            if (found := choice.run.take(events, at)) is None:
+            if (found := choice.run.take(data, at)) is None:
                 continue
             try:
                 self._tail = last_tail(found.tails)
             except ValueError:
-                return 0, b""
+                return at, b""
             if not choice.is_thinking:
                 choice.characters += found.characters
             self.text_bytes += found.text_bytes
-            return found.taken, choice.frame.around(found.texts)
-        return 0, b""
+            return found.end, choice.frame.around(found.texts)
+        return at, b""
 
-    def learn(self, event: bytes) -> None:
+    def learn(self, event: bytes, separator: bytes) -> None:
         """Know the next events like this one by their bytes, if it only continues a text."""
         if self._head is None or not event.startswith(_DATA):
             return
@@ -170,6 +170,7 @@ class GoogleStream:
                 name=b'"text"',
                 tail_at=tail_at if tail_at > 0 else len(event) - 1,
                 varying=_DIGITS,
+                separator=separator,
             )
 
     def finish(self) -> list[JsonObject]:

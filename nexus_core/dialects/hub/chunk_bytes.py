@@ -9,7 +9,7 @@ from nexus_core.types import JsonObject
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(str).decode
-_SPECIAL = bytes(range(32)) + b'"\\'  # in a text of JSON: what is escaped, or ends it
+SPECIAL = bytes(range(32)) + b'"\\'  # in a text of JSON: what is escaped, or ends it
 
 
 def encode_chunk(chunk: JsonObject) -> bytes:
@@ -76,7 +76,7 @@ def rewrite_texts(texts: list[bytes]) -> tuple[list[bytes], int, int]:
         ValueError: one is no text of JSON, or holds a lone surrogate.
     """
     together = b" ".join(texts)
-    if together.translate(None, _SPECIAL) == together:
+    if together.translate(None, SPECIAL) == together:
         blanks = len(texts) - 1
         return texts, len(together) - blanks, len(together.decode()) - blanks
     strings = list(map(decode_text, texts))

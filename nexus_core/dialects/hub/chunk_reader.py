@@ -10,11 +10,12 @@ import msgspec
 from nexus_core.dialects.hub.chunk_bytes import TextFrame, decode_text
 from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.dialects.sse import EventSplitter, read_event
+from nexus_core.dialects.sse import EventSplitter, read_event, separator_before
 from nexus_core.types import JsonObject, is_list, is_object
 
 # The fields of a delta that a text may be in, and whether it is thinking.
 _FIELDS = {"content": False, "text": False, "reasoning_content": True, "reasoning": True}
+_DONE = b"data: [DONE]"
 _SAY_NOTHING = {"index", "role"}  # fields of a choice or a delta beside its text
 
 
@@ -62,28 +63,31 @@ class ChunkReader:
         Raises:
             ValueError: a line or an event is too long.
         """
-        return self._read(self._events.feed(lines))
-
-    def finish(self) -> list[Said]:
-        """What a last event says that has no blank line behind it."""
-        return self._read(self._events.finish())
-
-    def _read(self, events: list[bytes]) -> list[Said]:
         said: list[Said] = []
-        at = 0
-        while at < len(events):
-            found = None if self._run is None else self._run.take(events, at)
+        at, events = 0, self._events
+        while at < len(lines):
+            run = self._run if events.is_between else None
+            found = None if run is None else run.take(lines, at)
             if found is not None:
                 if found.texts:
                     said.append(Texts(self._is_thinking, found.texts, found.text_bytes))
-                at += found.taken
+                at = found.end
                 continue
-            if (one := self._read_one(events[at])) is not None:
-                said.append(one)
-            at += 1
+            whole, at = events.feed_one(lines, at)
+            said += self._read_each(whole, separator_before(lines, at))
         return said
 
-    def _read_one(self, data: bytes) -> list[JsonObject] | Sign | None:
+    def finish(self) -> list[Said]:
+        """What a last event says that has no blank line behind it."""
+        return self._read_each(self._events.finish(), b"")
+
+    def _read_each(self, events: list[bytes], separator: bytes) -> list[Said]:
+        read = (self._read_one(event, separator) for event in events)
+        return [one for one in read if one is not None]
+
+    def _read_one(self, data: bytes, separator: bytes) -> list[JsonObject] | Sign | None:
+        if data == _DONE:
+            return None
         event = read_event(data)
         if event is None:
             return Sign.OF_LIFE if data.lstrip().startswith(b":") else None
@@ -96,10 +100,10 @@ class ChunkReader:
         choices = fields.get("choices") if is_object(fields) else None
         found = [choice for choice in choices if is_object(choice)] if is_list(choices) else []
         if is_list(choices) and len(choices) == len(found) == 1:
-            self._learn(data, found[0])
+            self._learn(data, found[0], separator)
         return found or None
 
-    def _learn(self, data: bytes, choice: JsonObject) -> None:
+    def _learn(self, data: bytes, choice: JsonObject, separator: bytes) -> None:
         """Know the next events like this one by their bytes, if it only continues a text."""
         delta = choice.get("delta", choice)
         if choice.get("index") or not is_object(delta):
@@ -110,6 +114,4 @@ class ChunkReader:
         name = telling.pop() if len(telling) == 1 else ""
         if name in _FIELDS and isinstance(delta[name], str):
             self._is_thinking = _FIELDS[name]
-            self._run = TextRun.like(
-                data, name=f'"{name}"'.encode(), tail_at=len(data) - 1, varying=b""
-            )
+            self._run = TextRun.of_chunk(data, name=f'"{name}"'.encode(), separator=separator)

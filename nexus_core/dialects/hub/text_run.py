@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import islice, takewhile
 from operator import itemgetter
 
 import msgspec
 
-from nexus_core.dialects.hub.chunk_bytes import rewrite_texts
+from nexus_core.dialects.hub.chunk_bytes import SPECIAL, rewrite_texts
 
 _TEXT = re.compile(rb' ?: ?"((?:[^"\\]|\\.)*)"')  # behind its name
+# Random letters that OpenAI puts behind a text, so that its length can't be seen from outside.
+_PADDING = re.compile(rb'"obfuscation": ?"([A-Za-z0-9]*)"}$')
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _NEXT_LINE = b"\n{"
-_MANY, _OTHERS_LAST = 64, 4  # events that are compared together, and that may be others behind them
 _TRIES = 8  # of that which may fail
-_ALL, _FEW = 1_000_000, 16  # events; few, once one looked alike and was not: it costs them all
+# Bytes to look at together. Those behind an event that is not alike are looked at once more, so
+# fewer are taken where there are such events.
+_MOST, _LEAST = 1024 * 1024, 2 * 1024
+_FEW = 16  # events that are looked at one by one, if one of them is not alike
+_SHORT = 8  # bytes
 
 
-class Continued(msgspec.Struct, frozen=True, gc=False):
+class Continued(msgspec.Struct, gc=False):
     """What events in a row say that only continue a text."""
 
+    end: int  # where they end in the data
     taken: int  # events
     texts: list[bytes]  # as JSON, without quotation marks; empty ones are left out
     text_bytes: int
     characters: int
+    given_bytes: int  # of the texts as they came
+    has_escapes: bool  # in the texts as they came
     tails: bytes  # what stands behind the texts, as objects of JSON, one a line
 
 
@@ -38,36 +46,46 @@ class TextRun:
     __slots__ = (
         "_after",
         "_before",
-        "_begin",
+        "_begins",
         "_between",
         "_cut_text",
         "_end",
         "_most",
+        "_next",
         "_same_tails",
+        "_separator",
         "_tail",
         "_tries",
         "_varying",
     )
 
-    def __init__(self, before: bytes, after: bytes, tail: bytes, varying: bytes) -> None:
+    def __init__(
+        self, before: bytes, after: bytes, tail: bytes, varying: bytes, separator: bytes
+    ) -> None:
+        """`separator` is what stands between events."""
         self._before = before
         self._after = after
-        self._begin = len(before)  # of the text
-        self._end = end = after + tail  # of most events, byte for byte
-        self._between = end + b"\n" + before
-        self._same_tails = b"{" + tail + b"\n"
-        self._cut_text: Callable[[bytes], bytes] = itemgetter(slice(len(before), -len(end)))
+        self._separator = separator
+        self._end = after + tail + separator  # of most events, byte for byte
+        self._between = self._end + before
+        # Of an event without its end: faster than a slice in a loop.
+        self._cut_text: Callable[[bytes], bytes] = itemgetter(slice(len(before), None))
+        # A search takes the longer to begin, the longer it is what is searched.
+        self._next, self._begins = separator + before[:_SHORT], before[_SHORT:]
+        self._same_tails = b"{" + tail + b"\n" if varying else b""
         self._tail = tail.translate(None, varying) + _NEXT_LINE
         self._varying = varying
         self._tries = _TRIES if tail.translate(None, varying) == tail else 0
-        self._most = _ALL  # events to take at once
+        self._most = _MOST
 
     @classmethod
-    def like(cls, event: bytes, *, name: bytes, tail_at: int, varying: bytes) -> TextRun | None:
+    def like(
+        cls, event: bytes, *, name: bytes, tail_at: int, varying: bytes, separator: bytes
+    ) -> TextRun | None:
         """The run of an event that is known to be one; None where its parts aren't easily found.
 
         Args:
-            event: one of one text, without the line ends behind it.
+            event: one of one text, without the separator behind it.
             name: of the text, with its quotation marks.
             tail_at: where the tail begins.
         """
@@ -78,63 +96,145 @@ class TextRun:
         tail = event[tail_at:]
         if not after or after in tail or b"\\" in before + after:
             return None
-        return cls(before, after, tail, varying)
+        return cls(before, after, tail, varying, separator)
 
-    def take(self, events: list[bytes], at: int) -> Continued | None:
+    @classmethod
+    def of_chunk(cls, event: bytes, *, name: bytes, separator: bytes) -> TextRun | None:
+        """The same of one of the hub's chunks."""
+        padding = _PADDING.search(event) if event.endswith(b'"}') else None
+        if padding is None:
+            return cls.like(event, name=name, tail_at=len(event), varying=b"", separator=separator)
+        return cls.like(
+            event, name=name, tail_at=padding.start(1), varying=_LETTERS, separator=separator
+        )
+
+    def take(self, data: bytes, at: int) -> Continued | None:
         """Take as many events from there on as are alike; None where the first one is not."""
-        before, after, begin, end = self._before, self._after, self._begin, self._end
-        if self._tries:
-            # Nearly always they differ in nothing but the text, except for the last of a stream:
-            # all at once, and then compared with what came.
-            until = min(len(events), at + _MANY)
-            last = max(at + 1, until - _OTHERS_LAST)
-            while until > last and not events[until - 1].endswith(end):
-                until -= 1
-            same = events[at:until]
-            texts = list(map(self._cut_text, same))
-            if before + self._between.join(texts) + end == b"\n".join(same):
-                found = self._continued(texts, None)
-                if found is not None:
-                    return found
-            self._tries -= 1
-        texts, tails = list[bytes](), list[bytes]()
-        for event in islice(events, at, at + self._most):
-            if not event.startswith(before):
-                break
-            text, is_there, tail = event.rpartition(after)
-            if not is_there:
-                break
-            texts.append(text[begin:])
-            tails.append(tail)
-        if not texts:
+        before = self._before
+        if not data.startswith(before, at):
             return None
-        if (found := self._continued(texts, tails)) is not None:
-            return found
-        self._most = _FEW
-        alike = list(takewhile(self._is_alike, zip(texts, tails, strict=True)))
-        return self._continued(*map(list, zip(*alike, strict=True))) if alike else None
+        looked_at, found = data[at : at + self._most], None
+        if self._tries:
+            # Nearly always they differ in nothing but the text.
+            events = looked_at.split(self._end)
+            events.pop()  # what is behind the last end
+            texts = list(map(self._cut_text, events))
+            together = b" ".join(texts)
+            is_plain = together.translate(None, SPECIAL) == together and together.isascii()
+            if is_plain and looked_at.startswith(self._between.join(texts), len(before)) and texts:
+                taken = len(texts)
+                size = len(together) - taken + 1
+                if b"" in texts:
+                    texts = [text for text in texts if text]  # nothing is said by the others
+                end = taken * len(self._between) + size
+                lines = (self._same_tails * taken)[:-1]
+                found = Continued(end, taken, texts, size, size, size, False, lines)
+            else:
+                found = self._continued(looked_at, texts, None)
+                self._tries -= found is None
+        if found is None:
+            texts, tails = self._with_tails(looked_at)
+            try:
+                found = self._all(looked_at, texts, tails)
+            except ValueError:
+                found = self._continued(looked_at, texts, tails)
+        if found is None:
+            self._most = _LEAST
+            return None
+        if found.end < len(looked_at):
+            self._most = max(_LEAST, 2 * found.end)
+        elif self._most < _MOST:
+            self._most *= 2
+        found.end += at
+        return found
 
-    def _is_alike(self, event: tuple[bytes, bytes]) -> bool:
-        return self._continued([event[0]], [event[1]]) is not None
+    def _with_tails(self, data: bytes) -> tuple[list[bytes], list[bytes]]:
+        """Texts and tails of the events that begin alike."""
+        texts, tails = list[bytes](), list[bytes]()
+        begins, after, start = self._begins, self._after, len(self._begins)
+        events = data[_SHORT:].split(self._next)
+        last, is_whole, _ = events.pop().partition(self._separator)
+        if is_whole:
+            events.append(last)
+        for event in events:
+            text, is_there, tail = event.rpartition(after)
+            if not (is_there and text.startswith(begins)):
+                break
+            texts.append(text[start:])
+            tails.append(tail)
+        return texts, tails
 
-    def _continued(self, texts: list[bytes], tails: list[bytes] | None) -> Continued | None:
-        """What they say; None if one of them is not alike.
+    def _continued(
+        self, data: bytes, texts: list[bytes], tails: list[bytes] | None
+    ) -> Continued | None:
+        """What they say up to the first that is not alike; None if that is the first of all.
+
+        Of many that are not all alike, fewer may be taken.
 
         Args:
+            data: begins with the first of them.
             tails: None where all of them are as in the first event.
         """
-        taken = len(texts)
+        while texts:
+            try:
+                return self._all(data, texts, tails)
+            except ValueError:
+                alike = self._first_alike(data, texts, tails)
+                texts, tails = texts[:alike], tails and tails[:alike]
+        return None
+
+    def _first_alike(self, data: bytes, texts: list[bytes], tails: list[bytes] | None) -> int:
+        """How many may be alike, where all are not.
+
+        An event that has others behind it is cut off before them.
+        """
+        for number, tail in enumerate(tails or ()):
+            event, is_more, _ = (texts[number] + self._after + tail).partition(self._separator)
+            if is_more and tails is not None:
+                texts[number], is_there, tails[number] = event.rpartition(self._after)
+                return number + bool(is_there)
+        if len(texts) > _FEW:
+            return len(texts) // 2
+        for number in range(len(texts)):
+            try:
+                self._all(data, texts[: number + 1], tails and tails[: number + 1])
+            except ValueError:
+                return number
+        return 0
+
+    def _all(self, data: bytes, texts: list[bytes], tails: list[bytes] | None) -> Continued:
+        """What all of them say.
+
+        Raises:
+            ValueError: one is not alike, or there is none.
+        """
+        if not texts:
+            raise ValueError("no event")
+        taken, lines = len(texts), b""
         if tails is None:
+            if not data.startswith(self._between.join(texts), len(self._before)):
+                raise ValueError("another beginning")
+            end = taken * len(self._between)
             lines = (self._same_tails * taken)[:-1]
         else:
             joined = _NEXT_LINE.join(tails)
             if joined.translate(None, self._varying) + _NEXT_LINE != self._tail * taken:
-                return None
+                raise ValueError("another tail")
             lines = b"{" + joined
-        try:
-            texts, text_bytes, characters = rewrite_texts(texts)
-        except ValueError:
-            return None
-        if b"" in texts:
-            texts = [text for text in texts if text]  # nothing is said by the others
-        return Continued(taken, texts, text_bytes, characters, lines)
+            end = taken * (len(self._next + self._begins + self._after) - len(_NEXT_LINE))
+            end += len(joined) + len(_NEXT_LINE)
+        given_bytes = len(b"".join(texts))
+        rewritten, text_bytes, characters = rewrite_texts(texts)
+        has_escapes = rewritten is not texts
+        if b"" in rewritten:
+            rewritten = [text for text in rewritten if text]  # nothing is said by the others
+        return Continued(
+            end + given_bytes,
+            taken,
+            rewritten,
+            text_bytes,
+            characters,
+            given_bytes,
+            has_escapes,
+            lines,
+        )

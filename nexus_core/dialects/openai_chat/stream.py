@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 
 from nexus_core.dialects.base import ErrorReport
-from nexus_core.dialects.openai_chat.answers import text_length
+from nexus_core.dialects.hub.text_run import TextRun
+from nexus_core.dialects.openai_chat.answers import TEXT, text_length
 from nexus_core.dialects.openai_chat.failures import reported_error, weigh_event
-from nexus_core.dialects.openai_chat.frame import ChunkFrame
 from nexus_core.dialects.opening import StreamOpening
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reported_cost import read_service_tier
+from nexus_core.dialects.sse import separator_before
 from nexus_core.dialects.usage import UsageTally
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import is_object
@@ -22,7 +23,7 @@ _ERROR = re.compile(rb'"error"\s*(?:[,}\]]|:\s*(?!null\b))')  # as a value, or a
 _DONE_LAST = (b"\ndata: [DONE]", b"\ndata:[DONE]")  # where it nearly always stands
 # What may hold a usage; `"usage": null`, which some send with every chunk, does not.
 _REPORTED = re.compile(rb'"usage"\s*:\s*\{|"timings"\s*:\s*\{|eval_count"\s*:\s*\d')
-_MAX_FRAMES = 16  # of one stream: most have one, or one for each kind of text
+_MAX_RUNS = 16  # of one stream: most have one, or one for each kind of text
 _LONG_READ = 2048  # bytes; of many events
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 
@@ -66,8 +67,8 @@ class ChatStreamReader:
         self._tally = UsageTally()
         self._first_usage: TokenUsage | None = None
         self._text_bytes = 0  # of the answer so far
-        self._frame: ChunkFrame | None = None  # of the chunks that came last
-        self._frames_left = _MAX_FRAMES  # that may be tried
+        self._run: TextRun | None = None  # of the chunks that came last
+        self._runs_left = _MAX_RUNS  # that may be tried
         self._is_amid = True  # an event, or a thing that spans several
         self._last = b""  # the last bytes that were read
         self._event = ""  # the type that the event under way was given
@@ -97,22 +98,47 @@ class ChatStreamReader:
 
     def read(self, lines: bytes) -> bytes:
         """Read whole lines, already without the key; gives the bytes for the client."""
-        if len(lines) < _LONG_READ:
-            return self._read(lines)
-        return b"".join([self._read(part) for part in _parts(lines)])
+        end = self._pass_run(lines, 0)
+        if end == len(lines):  # nearly always
+            return lines
+        shown = [lines[:end]]
+        while (at := end) < len(lines):
+            end = self._looked_at(lines, at)
+            shown.append(self._read_closely(lines[at:end]))
+            at, end = end, self._pass_run(lines, end)
+            shown.append(lines[at:end])
+        return b"".join(shown)
 
-    def _read(self, lines: bytes) -> bytes:
-        if self._frame is not None and not self._is_amid:
-            size = self._frame.text_bytes(lines)
-            if size is not None:
-                self._text_bytes += size
-                return lines
-        shown = self._read_closely(lines)
-        self._is_amid = bool(self._event) or self._skips_blank or not self.is_between_events
-        return shown
+    def _pass_run(self, lines: bytes, at: int) -> int:
+        """Where the events end that begin there and are nothing but a text."""
+        if self._run is None or self._is_amid:
+            return at
+        found = self._run.take(lines, at)
+        if found is None:
+            return at
+        size, end = found.given_bytes, found.end
+        if found.has_escapes:  # some characters are written as six bytes
+            size -= 3 * lines.count(b"\\u", at, end)  # as `text_length` takes them
+        self._text_bytes += size
+        return end
+
+    def _looked_at(self, lines: bytes, at: int) -> int:
+        """Where it ends what is looked at closely: of many events those up to the second.
+
+        Events of nothing but a text mostly follow there, and what is no text stands at the end.
+        """
+        if len(lines) - at < _LONG_READ or not self._runs_left or self._finished:
+            return len(lines)
+        end = lines.find(b"\n\n", lines.find(b"\n\n", at) + 2) + 2
+        return end if lines.startswith(b"data:", end) and end >= at + 4 else len(lines)
 
     def _read_closely(self, lines: bytes) -> bytes:
         self._last = (self._last + lines[-3:])[-3:]
+        shown = self._passed(lines)
+        self._is_amid = bool(self._event) or self._skips_blank or not self.is_between_events
+        return shown
+
+    def _passed(self, lines: bytes) -> bytes:
         self._finished += len(_FINISHED.findall(lines))
         if b"[DONE]" in lines and not self.is_ended:
             self.is_ended = lines.rstrip().endswith(_DONE_LAST) or bool(_DONE.search(lines))
@@ -125,11 +151,19 @@ class ChatStreamReader:
         return b"".join(line for line in lines.splitlines(keepends=True) if self._passes(line))
 
     def _learn(self, lines: bytes) -> None:
-        """Take the frame of the last event, unless it says something beside a text."""
-        if self._finished or self.is_ended or not self._frames_left or _ERROR.search(lines):
+        """Know the next events like the last of these, unless that says more than one text."""
+        if self._finished or self.is_ended or not self._runs_left or _ERROR.search(lines):
             return
-        self._frame = ChunkFrame.of_last(lines)
-        self._frames_left -= 1
+        self._runs_left -= 1
+        separator = separator_before(lines, len(lines))
+        end = len(lines) - len(separator)
+        event = lines[lines.rfind(b"\n", 0, end) + 1 : end]
+        texts = [found for found in TEXT.finditer(event) if found.group(1)]
+        self._run = None
+        if len(texts) == 1 and lines.endswith(b"}" + separator):
+            start = texts[0].start()
+            name = event[start : event.index(b'"', start + 1) + 1]
+            self._run = TextRun.of_chunk(event, name=name, separator=separator)
 
     # Usage ------------------------------------------------------------------------------------
 
@@ -180,18 +214,3 @@ class ChatStreamReader:
         except ValueError:
             return None
         return reported_error(fields, self._event or "message")
-
-
-def _parts(lines: bytes) -> tuple[bytes, ...]:
-    """Many events in three parts: two events, those between, and three.
-
-    What is no text comes at the beginning and at the end of a stream, so that those between need no
-    close look. One part where the events are not easily told apart.
-    """
-    after = lines.find(b"\n\n", lines.find(b"\n\n") + 2) + 2
-    before = len(lines) - 2
-    for _ in range(3):
-        before = lines.rfind(b"\n\n", after, before)
-    if after < 4 or before < 0 or not lines.endswith(b"\n\n"):
-        return (lines,)
-    return lines[:after], lines[after : before + 2], lines[before + 2 :]

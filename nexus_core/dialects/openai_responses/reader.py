@@ -14,11 +14,10 @@ from nexus_core.dialects.openai_responses.native import (
 )
 from nexus_core.dialects.opening import StreamOpening, Weight
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.dialects.reading.answers import lines_with
+from nexus_core.dialects.reading.streams import EVENT_ENDS, TextSize, telling_lines
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import is_object
 
-_EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _BEGINNINGS = ("response.created", "response.in_progress", "response.queued")
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
@@ -31,6 +30,7 @@ _TELLING = (
     b'"response.failed"',
     b'"error"',
 )
+_DELTA = b".delta"  # how the names of those end that are a piece of something
 
 
 def weigh_event(event: str, data: str) -> Weight | ErrorReport:
@@ -77,7 +77,7 @@ class ResponseStreamReader:
         self.service_tier: str | None = None
         self.report: ErrorReport | None = None  # in mid-stream
         self.is_ended = False  # the event that ends it came
-        self._text_bytes = 0
+        self._text = TextSize(delta_length)
         self._last = b""
 
     @property
@@ -88,20 +88,23 @@ class ResponseStreamReader:
     @property
     def is_between_events(self) -> bool:
         """Whether the last line read was the blank line that ends an event."""
-        return self._last.endswith(_EVENT_ENDS)
+        return self._last.endswith(EVENT_ENDS)
 
     @property
     def unreported_bytes(self) -> int:
         """Bytes of the model's text, until the usage that covers them came with its end."""
-        return 0 if self.usage is not None else self._text_bytes
+        return 0 if self.usage is not None else self._text.bytes
 
     def read(self, lines: bytes) -> bytes:
         """Read whole lines, already without the key; they pass as they are."""
         self._last = lines[-3:] if len(lines) > 2 else (self._last + lines)[-3:]
-        self._text_bytes += delta_length(lines)
-        for line in lines_with(_TELLING, lines):
+        for line in telling_lines(_TELLING, lines, _DELTA):
             if line.startswith(b"data:"):
                 self._take(line[5:])
+        if self.usage is None:
+            self._text.add(lines)
+        else:
+            self._text.clear()
         return lines
 
     def _take(self, data: bytes) -> None:
@@ -120,5 +123,5 @@ class ResponseStreamReader:
 
     def _learn(self, response: object) -> None:
         if is_object(response):
-            self.usage = usage_of(response)
-            self.service_tier = tier_of(response)
+            self.usage = usage_of(response) or self.usage
+            self.service_tier = tier_of(response) or self.service_tier

@@ -59,20 +59,3 @@ def length_of_named_texts(name: bytes, data: bytes) -> int:
         if end >= 0:
             length += end - begin
     return length
-
-
-def lines_with(marks: tuple[bytes, ...], data: bytes) -> list[bytes]:
-    """The lines of data that have one of the marks in them, in order."""
-    found: dict[int, bytes] = {}
-    for mark in marks:
-        at = data.find(mark)
-        while at >= 0:
-            start = data.rfind(b"\n", 0, at) + 1
-            end = data.find(b"\n", at)
-            end = len(data) if end < 0 else end
-            found[start] = data[start:end]
-            at = data.find(mark, end)
-    if not found:
-        return []
-    parts = [part for start in sorted(found) for part in found[start].splitlines()]
-    return [part for part in parts if any(mark in part for mark in marks)]

@@ -27,9 +27,16 @@ def labelled_for(headers: Headers, body: bytes) -> Headers:
 
 def _typed(headers: Headers, wanted: str, otherwise: str) -> Headers:
     """The backend's own first type that holds `wanted`, as it writes it, else another."""
+    only: str | None = None
+    for name, value in headers:
+        if name == "content-type":
+            if only is not None:
+                break
+            only = value
+    else:
+        if only is not None and wanted in only.lower():
+            return headers
     given = [value for name, value in headers if name == "content-type"]
-    if len(given) == 1 and wanted in given[0].lower():
-        return headers
     fitting = next((value for value in given if wanted in value.lower()), otherwise)
     return (
         *(pair for pair in headers if pair[0] != "content-type"),

@@ -30,6 +30,8 @@ class Answer:
         "headers",
         "status",
     )
+    stream: None = None
+    usage: None = None
 
     def __init__(self, connection: Connection) -> None:
         self.status = 0  # until its head came
@@ -43,17 +45,24 @@ class Answer:
         self._waiter: asyncio.Future[None] | None = None  # of whoever waits for the next bytes
         self._end_due: asyncio.TimerHandle | None = None  # while only the end is waited for
 
-    async def head(self) -> None:
-        """Wait for status and headers.
+    def more(self) -> asyncio.Future[None]:
+        """What is done when something came, or nothing more will.
 
         Raises:
-            UpstreamProtocolError: none came, or they are not HTTP.
+            UpstreamProtocolError: nothing will: it ended early, or is no HTTP.
         """
-        while not self.status:
-            if self._failure is not None:
-                raise self._failure
-            self._waiter = waiter = self._loop.create_future()
-            await waiter
+        if self._failure is not None:
+            # Another one each time: the traceback of one that was raised would grow.
+            raise UpstreamProtocolError(str(self._failure)) from self._failure
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
+
+    def at_hand(self) -> bytes | None:
+        """What is left of the body, if all of it is here; None: it is to be read."""
+        if not self._is_over:
+            return None
+        held, self._held = self._held, b""
+        return held
 
     async def read(self) -> bytes:
         """The next bytes of the body; empty at its end.
@@ -64,11 +73,7 @@ class Answer:
         while not self._held:
             if self._is_over:
                 return b""
-            if self._failure is not None:
-                # Another one each time: the traceback of one that was raised would grow.
-                raise UpstreamProtocolError(str(self._failure)) from self._failure
-            self._waiter = waiter = self._loop.create_future()
-            await waiter
+            await self.more()
         held = self._held
         self._held = b""
         if self._is_paused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from nexus_core import descriptors
 from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import (
     UpstreamConnectError,
@@ -37,16 +38,22 @@ class Http1Engine:
             raise UpstreamConnectError(wording.CLOSED_ENGINE)
         if request.proxy is not None:
             raise UpstreamConnectError("proxies are left to httpx")
-        head = self._heads.of(request)
-        connection = self._pool.take(head.origin)
-        if connection is None:
-            connection = await self._dial(head.origin, connect_timeout_seconds)
+        try:
+            head = self._heads.of(request)
+            connection = self._pool.take(head.origin)
+            if connection is None:
+                connection = await self._dial(head.origin, connect_timeout_seconds)
+        except (OSError, ImportError) as error:  # of what is imported late, here or by a library
+            if descriptors.is_shortage(error):
+                raise wording.out_of_descriptors() from error
+            raise
         if request.may_send is not always and not request.may_send():
             connection.abort()
             raise wording.not_sent()
         answer = connection.ask(head, request.body)
         try:
-            await answer.head()
+            while not answer.status:
+                await answer.more()
         except BaseException:
             # Not the connection's: of an answer that has just come it may serve another by now.
             await answer.close()

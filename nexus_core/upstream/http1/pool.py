@@ -21,10 +21,11 @@ class Pool:
         idle = self._idle.get(origin)
         if not idle:
             return None
-        oldest = idle[-1].loop.time() - KEEP_ALIVE_SECONDS
+        now = idle[-1].loop.time()
         while idle:
             connection = idle.pop()
-            if connection.idle_since > oldest and connection.is_usable():
+            idle_for = now - connection.idle_since
+            if idle_for < KEEP_ALIVE_SECONDS and connection.is_usable(idle_for):
                 return connection
             connection.abort()
         return None

@@ -67,10 +67,13 @@ class FleetKnown:
         """Those whose source tells what happens now."""
         return [part for part in self.parts.values() if part.is_live]
 
+    def live_sources(self) -> list[EventSource]:
+        """Their sources."""
+        return [part.source for part in self.live_parts() if part.source is not None]
+
     def _speaking(self) -> list[EventSource]:
         """The sources to believe about what holds now: the live ones, else what is there."""
-        live = [part.source for part in self.live_parts() if part.source is not None]
-        return live or self.open_sources() or [self.seed]
+        return self.live_sources() or self.open_sources() or [self.seed]
 
     def _news(self) -> None:
         self._changed.set()

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nexus_core.observe.event_json import UnreadableError
+from nexus_core.some_names import some_names
 from nexus_core.types import is_list, is_object
 
 _MOST = 1000  # replicas of a fleet
 _MAX_TEXT = 200
+_MAX_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +117,9 @@ def _together(one: Replica, other: Replica) -> Replica:
     )
 
 
-def named(names: Sequence[str], most: int = 4) -> str:
-    """`box-1, box-2 and 3 more`."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+def named(names: Sequence[str]) -> str:
+    """Replicas in a sentence: `box-1, box-2, box-3, box-4 and 3 more`."""
+    return some_names(names, _MAX_NAMED)
 
 
 def _text(told: dict[str, Any], key: str) -> str | None:

@@ -117,8 +117,7 @@ class FleetSource(FleetKnown):
 
     async def _ask_rolls(self) -> list[Roll]:
         """What each of those says that are there, the one that was attached to first."""
-        sources = [part.source for part in self.live_parts() if part.source is not None]
-        rolls = await asyncio.gather(*map(_roll_of, sources))
+        rolls = await asyncio.gather(*map(_roll_of, self.live_sources()))
         return [roll for roll in rolls if roll is not None]
 
     def _take(self, rolls: Sequence[Roll]) -> None:
@@ -284,10 +283,10 @@ class FleetSource(FleetKnown):
         """
         if self.seed_part.is_live:
             return self.seed
-        for part in self.live_parts():
-            if part.source is not None:
-                return part.source
-        raise LinkLostError("link to every replica lost; nothing was sent")
+        live = self.live_sources()
+        if not live:
+            raise LinkLostError("link to every replica lost; nothing was sent")
+        return live[0]
 
     def _source_of(self, request_id: str) -> EventSource | None:
         record = self.requests.get(request_id)
@@ -295,7 +294,7 @@ class FleetSource(FleetKnown):
         return None if part is None or part.past is not None else part.source
 
     async def client_keys(self) -> KeyList:
-        sources = [part.source for part in self.live_parts() if part.source is not None]
+        sources = self.live_sources()
         if not sources:
             return await self._first().client_keys()
         return sum_keys(await asyncio.gather(*(one.client_keys() for one in sources)))
@@ -308,9 +307,7 @@ class FleetSource(FleetKnown):
 
     async def refresh_costs(self) -> None:
         live = self.live_parts()
-        await asyncio.gather(
-            *(one.source.refresh_costs() for one in live if one.source is not None)
-        )
+        await asyncio.gather(*(one.refresh_costs() for one in self.live_sources()))
         told: list[tuple[str, CostReport]] = []
         missing: list[str] = []
         problems: list[str] = []
@@ -328,7 +325,7 @@ class FleetSource(FleetKnown):
         self.costs_problem = only_of(missing) if missing and told else next(iter(problems), None)
 
     async def cost_lines(self, by: By, period: Period) -> CostLines | None:
-        sources = [part.source for part in self.live_parts() if part.source is not None]
+        sources = self.live_sources()
         if not sources:
             return await self._first().cost_lines(by, period)
         told = await asyncio.gather(*(one.cost_lines(by, period) for one in sources))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nexus_core.dialects.hub.answer import AnswerHead, chunk
 from nexus_core.dialects.hub.chunk_bytes import TextFrame, encode_chunk
-from nexus_core.dialects.hub.text_run import TextRun
+from nexus_core.dialects.hub.text_run import Continued, TextRun
 
 HEAD = AnswerHead("id", "m", 7)
 TAIL = b'"counts"'
@@ -26,8 +26,29 @@ def event(text: str, count: int = 3, *, is_ascii: bool = False, **more: Any) -> 
     return b"data: " + json.dumps(fields, ensure_ascii=is_ascii).encode("utf-8", "replace")
 
 
-def run_like(event: bytes) -> TextRun | None:
-    return TextRun.like(event, name=b'"text"', tail_at=event.find(TAIL), varying=b"0123456789")
+def run_like(event: bytes, separator: bytes = b"\n\n") -> TextRun | None:
+    return TextRun.like(
+        event,
+        name=b'"text"',
+        tail_at=event.find(TAIL),
+        varying=b"0123456789",
+        separator=separator,
+    )
+
+
+def stream(*events: bytes) -> bytes:
+    return b"".join(event + b"\n\n" for event in events)
+
+
+def taken_of(run: TextRun, data: bytes, at: int = 0) -> Continued | None:
+    """All that are alike from there on: of many fewer may be taken at once."""
+    found = run.take(data, at)
+    while found is not None and (more := run.take(data, found.end)) is not None:
+        for name in ("taken", "text_bytes", "characters", "given_bytes"):
+            setattr(found, name, getattr(found, name) + getattr(more, name))
+        found.end, found.texts = more.end, found.texts + more.texts
+        found.tails += b"\n" + more.tails
+    return found
 
 
 def made_of(*texts: str) -> bytes:
@@ -45,13 +66,14 @@ def test_alike_events_become_the_chunks_of_their_texts(
     run = run_like(event("a", 10))
     assert run is not None
 
-    found = run.take([event(*one, is_ascii=is_ascii) for one in said], 0)
+    data = stream(*[event(*one, is_ascii=is_ascii) for one in said])
+    found = run.take(data, 0)
 
     assert found is not None
     taken, pieces, tails = found.taken, found.texts, found.tails
     texts = [text for text, _ in said]
     frame = TextFrame.of(chunk(HEAD, {"content": ""}))
-    assert taken == len(said)
+    assert (taken, found.end) == (len(said), len(data))
     assert frame is not None
     assert frame.around(pieces) == made_of(*texts)
     assert found.characters == sum(map(len, texts))
@@ -87,15 +109,20 @@ def test_anything_else_among_them_ends_what_is_taken(other: bytes) -> None:
     one = event("a")
     run = run_like(one)
     assert run is not None
-    taken = run.take([one, one], 0)
+    taken = run.take(stream(one, one), 0)
 
     assert taken is not None
-    assert run.take([one, one, other], 0) == taken
-    assert run.take([one, one, other, one, one], 0) == taken
-    assert run.take([other, one, one, other], 1) == taken
-    assert run.take([other, one, one, other, *[one] * 20], 1) == taken  # no longer all at once
+    assert (taken.taken, taken.texts, taken.end) == (2, [b"a", b"a"], len(stream(one, one)))
+    for separator in (b"\n\n", b"\r\n\r\n", b"\n", b""):
+        assert taken_of(run, stream(one, one) + other + separator) == taken
+    others = stream(other if other.startswith((b"data: ", b": ")) else b": comment")
+    assert taken_of(run, stream(one, one) + others + stream(one, one)) == taken
     for events in ([other], [other, one], [other, one, other]):
-        assert run.take(events, 0) is None
+        assert run.take(stream(*events), 0) is None
+    before = stream(other)
+    found = taken_of(run, before + stream(one, one, other, *[one] * 20), len(before))
+    assert found is not None
+    assert (found.taken, found.end) == (2, len(before) + taken.end)
 
 
 @given(texts=st.lists(TEXTS, min_size=1, max_size=200), others=st.integers(0, 6))
@@ -105,17 +132,13 @@ def test_many_that_differ_in_nothing_but_their_text_are_taken_up_to_the_first_ot
     run = run_like(event("a"))
     assert run is not None
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
-    events = [*map(event, texts), *[event("b", more=1)] * others]
-    at, said = 0, list[bytes]()
+    alike = stream(*map(event, texts))
 
-    while (found := run.take(events, at)) is not None:
-        at += found.taken
-        said += found.texts
-        if at == len(events):
-            break
+    found = taken_of(run, alike + stream(*[event("b", more=1)] * others))
 
-    assert at == len(texts)
-    assert said == [msgspec.json.encode(text)[1:-1] for text in texts if text]
+    assert found is not None
+    assert (found.taken, found.end) == (len(texts), len(alike))
+    assert found.texts == [msgspec.json.encode(text)[1:-1] for text in texts if text]
 
 
 def test_two_halves_of_a_character_are_not_one() -> None:
@@ -123,28 +146,35 @@ def test_two_halves_of_a_character_are_not_one() -> None:
     run = run_like(event("a"))
     assert run is not None
 
-    assert run.take([one, other], 0) is None
+    assert run.take(stream(one, other), 0) is None
 
 
-def test_events_that_only_look_alike_do_not_cost_those_behind_them_again_and_again() -> None:
-    one, other = event("a"), event("b").replace(b'"a": 3', b'"a": 3.5')
+@pytest.mark.parametrize("count", [b"3.5", b"3"])
+def test_events_that_only_look_alike_do_not_cost_those_behind_them_again_and_again(
+    count: bytes,
+) -> None:
+    one, other = event("a"), event("b", more=1) if count == b"3" else event("b")
+    other = other.replace(b'"a": 3', b'"a": ' + count)
     run = run_like(one)
     assert run is not None
-    events = [one, other] * 200
     looked = 0
 
     class Counted(bytes):
-        def startswith(self, *args: Any) -> bool:
+        def __getitem__(self, key: Any) -> Any:
             nonlocal looked
-            looked += 1
-            return super().startswith(*args)
+            found = super().__getitem__(key)
+            looked += len(found)
+            return found
 
-    counted: list[bytes] = list(map(Counted, events))
-    for at in range(len(events)):
-        found = run.take(counted, at)
-        assert found is None if at % 2 else found is not None and found.taken == 1
+    data, at = Counted(stream(one, other) * 500), 0
+    for _ in range(500):
+        found = run.take(data, at)
+        assert found is not None
+        assert found.taken == 1
+        assert run.take(data, found.end) is None
+        at = found.end + len(stream(other))
 
-    assert looked < 30 * len(events)
+    assert looked < 40 * len(data)
 
 
 @pytest.mark.parametrize(
@@ -159,3 +189,20 @@ def test_events_that_only_look_alike_do_not_cost_those_behind_them_again_and_aga
 def test_an_event_whose_parts_are_not_plain_begins_no_run(odd: bytes) -> None:
     assert run_like(event("a")) is not None
     assert run_like(odd) is None
+
+
+def test_random_letters_behind_a_text_are_no_difference() -> None:
+    def padded(text: str, padding: str) -> bytes:
+        return b"data: " + json.dumps({"content": text, "obfuscation": padding}).encode()
+
+    run = TextRun.of_chunk(padded("a", "xY1"), name=b'"content"', separator=b"\n\n")
+    assert run is not None
+    others = (b'", "b": "c', b'", "usage": {', b" ", b'\\"')
+
+    found = run.take(stream(padded("one", ""), padded("two", "Zz9")), 0)
+
+    assert found is not None
+    assert (found.texts, found.text_bytes, found.given_bytes) == ([b"one", b"two"], 6, 6)
+    for other in others:
+        one = padded("one", "a").replace(b'"a"', b'"a' + other + b'"')
+        assert run.take(stream(one), 0) is None

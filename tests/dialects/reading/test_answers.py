@@ -12,18 +12,10 @@ from hypothesis import strategies as st
 from nexus_core.dialects.reading.answers import (
     length_of_named_texts,
     length_of_texts,
-    lines_with,
     parse_answer,
 )
 
 TEXT = re.compile(rb'"text"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
-PIECES = st.sampled_from(
-    [
-        *(b'"text"', b'"text":"', b'"text": "', b'"text" :\n"', b'"', b"\\", b'\\"', b"\\u00e9"),
-        *(b"a", "é".encode(), b",", b":", b"{", b"}", b" ", b"\n", b"\r", b"data: ", b"text"),
-    ]
-)
-BYTES = st.lists(PIECES, max_size=20).map(b"".join)
 
 
 def test_an_answer_is_any_json() -> None:
@@ -52,10 +44,3 @@ def test_texts_by_their_name_are_those_of_the_pattern(said: list[tuple[str, bool
     )
 
     assert length_of_named_texts(b'"text"', data) == length_of_texts(TEXT, data)
-
-
-@given(BYTES, st.sampled_from([(b'"text"',), (b"a", b"data: "), (b'"',)]))
-def test_lines_with_a_mark_are_found_in_order(data: bytes, marks: tuple[bytes, ...]) -> None:
-    lines = [line for line in data.splitlines() if any(mark in line for mark in marks)]
-
-    assert lines_with(marks, data) == lines

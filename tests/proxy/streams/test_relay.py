@@ -166,12 +166,12 @@ async def test_a_stream_without_any_bytes_fails_before_the_answer_begins() -> No
 
 async def timed(*parts: bytes | asyncio.Event, idle: float) -> RecordingReply:
     """Relay it under the eyes of a sweeper."""
-    sweeper, reply, deadlines = Sweeper(), RecordingReply(), Deadlines()
-    sweeper.watch(deadlines)
+    sweeper, reply, deadlines = Sweeper[Deadlines](), RecordingReply(), Deadlines()
+    sweeper.watch(deadlines, asyncio.get_running_loop())
     try:
         await pass_on(relay_of(*parts, deadlines=deadlines), reply, idle)
     finally:
-        sweeper.forget(deadlines)
+        sweeper.watched.discard(deadlines)
     return reply
 
 

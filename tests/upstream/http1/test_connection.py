@@ -375,3 +375,16 @@ async def test_a_request_cancelled_as_its_answer_comes_spoils_none_that_follows_
 
     assert await whole(await second) == b"for the second"
     assert first.cancelled()
+
+
+async def test_a_whole_body_that_is_here_is_at_hand_and_one_that_still_comes_is_not() -> None:
+    backend = Backend()
+    asking = backend.ask()
+    await backend.say(OK + b"Content-Length: 4\r\n\r\nsa")
+    answer = await asking
+
+    assert answer.at_hand() is None
+    await backend.say(b"id")
+    assert answer.at_hand() == b"said"
+    assert answer.at_hand() == b""
+    assert await answer.read() == b""

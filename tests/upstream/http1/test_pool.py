@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
+from nexus_core.upstream.http1.connection import Connection
 from nexus_core.upstream.transport_errors import KEEP_ALIVE_SECONDS
 from tests.faults.raw_server import answer_bytes
-from tests.upstream.http1.backends import Backend, whole
+from tests.upstream.http1.backends import Backend, FakeTransport, whole
 from tests.waiting import pass_time, settled, turns
 
 
@@ -102,3 +104,35 @@ async def test_closing_ends_idle_connections_and_leaves_no_timer() -> None:
     loop = asyncio.get_running_loop()
     timers = [each for each in loop._scheduled if not each.cancelled()]  # type: ignore[attr-defined]
     assert not [each for each in timers if "Pool" in repr(each)]
+
+
+def at_socket(backend: Backend, wire: socket.socket) -> Connection:
+    """The backend's connection, as if it were this socket's."""
+    transport = FakeTransport(backend.connection)
+    transport.get_extra_info = lambda name, default=None: wire  # type: ignore[method-assign]
+    backend.connection.connection_made(transport)
+    return backend.connection
+
+
+async def test_the_socket_is_asked_unless_a_backend_that_goes_on_has_just_answered() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        backend = Backend()
+        await talk(backend)
+        connection = at_socket(backend, ours)
+
+        assert connection.is_usable(idle_for=0.0)
+        theirs.send(b"nobody asked")  # and the loop has not seen it yet
+        assert connection.is_usable(idle_for=0.0)
+        assert not connection.is_usable(idle_for=0.1)
+
+
+async def test_the_socket_is_asked_before_a_connection_is_used_again_for_the_first_time() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        backend = Backend()
+        await talk(backend)
+        connection = at_socket(backend, ours)
+        theirs.close()
+
+        assert not connection.is_usable(idle_for=0.0)

@@ -10,15 +10,14 @@ from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.opening import StreamOpening, Weight
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.dialects.reading.answers import lines_with
+from nexus_core.dialects.reading.streams import EVENT_ENDS, TextSize, telling_lines
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_object
 
-_EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
-# Of an event that says more than a piece of text. `"usage"` may stand in a text, too: then the
-# event is parsed for nothing.
-_TELLING = (b'"usage"', b'"error"', b'"message_stop"', b'"stop_reason"')
+# Of an event that says more than a piece of text: types, and the beginning of some.
+_TELLING = (b'"message_', b'"error"')
+_DELTA = b"content_block_delta"
 _COUNTS = (
     "input_tokens",
     "output_tokens",
@@ -69,7 +68,7 @@ class MessageStreamReader:
         self.is_ended = False  # message_stop came
         self._is_stopped = False  # a stop reason came
         self._counts: JsonObject = {}
-        self._text_bytes = 0
+        self._text = TextSize(text_length)
         self._last = b""
 
     @property
@@ -85,21 +84,29 @@ class MessageStreamReader:
     @property
     def is_between_events(self) -> bool:
         """Whether the last line read was the blank line that ends an event."""
-        return self._last.endswith(_EVENT_ENDS)
+        return self._last.endswith(EVENT_ENDS)
 
     @property
     def unreported_bytes(self) -> int:
         """Bytes of the model's text, until the usage that covers them came with its end."""
-        return 0 if self._is_stopped and self.usage is not None else self._text_bytes
+        return 0 if self._is_reported else self._text.bytes
 
     def read(self, lines: bytes) -> bytes:
         """Read whole lines, already without the key; they pass as they are."""
-        self._last = (self._last + lines[-3:])[-3:]
-        self._text_bytes += text_length(lines)
-        for line in lines_with(_TELLING, lines):
+        self._last = lines[-3:] if len(lines) > 2 else (self._last + lines)[-3:]
+        for line in telling_lines(_TELLING, lines, _DELTA):
             if line.startswith(b"data:"):
                 self._take(line[5:])
+        if self._is_reported:
+            self._text.clear()
+        else:
+            self._text.add(lines)
         return lines
+
+    @property
+    def _is_reported(self) -> bool:
+        """Whether a usage came with the answer's end, or before it."""
+        return self._is_stopped and self.usage is not None
 
     def _take(self, data: bytes) -> None:
         try:

@@ -10,14 +10,13 @@ from nexus_core.dialects.gemini.inbound.native import text_length
 from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
 from nexus_core.dialects.opening import StreamOpening, Weight
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.dialects.reading.answers import lines_with
+from nexus_core.dialects.reading.streams import EVENT_ENDS, lines_with
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
-_EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
-_USAGE = b'"usageMetadata"'
+_USAGE, _DIGITS = b'"usageMetadata"', b"0123456789"
 # Of an event that says more than a piece of an answer and its counts so far.
-_TELLING = (b'"error"', b'"finishReason"', b'"blockReason"')
+_TELLING = (b'"error"', b'Reason"')  # finishReason, blockReason
 
 
 def weigh_event(event: str, data: str) -> Weight | ErrorReport:
@@ -65,7 +64,8 @@ class GeminiStreamReader:
         self.opening = StreamOpening(weigh_event, clean)
         self.report: ErrorReport | None = None  # in mid-stream
         self.is_complete = False  # a candidate has the reason for its end, or the prompt is blocked
-        self._counted = b""  # the last line with counts, not read yet
+        self._counted = b""  # the last line with counts, not read yet,
+        self._names: bytes = b""  # and what stands in it from there on but for numbers
         self._counts: JsonObject = {}
         self._text_bytes = 0  # behind the last counts
         self._last = b""
@@ -83,7 +83,7 @@ class GeminiStreamReader:
     @property
     def is_between_events(self) -> bool:
         """Whether the last line read was the blank line that ends an event."""
-        return self._last.endswith(_EVENT_ENDS)
+        return self._last.endswith(EVENT_ENDS)
 
     @property
     def unreported_bytes(self) -> int:
@@ -92,17 +92,18 @@ class GeminiStreamReader:
 
     def read(self, lines: bytes) -> bytes:
         """Read whole lines, already without the key; they pass as they are."""
-        self._last = (self._last + lines[-3:])[-3:]
+        self._last = lines[-3:] if len(lines) > 2 else (self._last + lines)[-3:]
         at = lines.rfind(_USAGE)
         if at < 0:
             self._text_bytes += text_length(lines)
         else:
             start = max(lines.rfind(b"\n", 0, at), lines.rfind(b"\r", 0, at)) + 1
             end = lines.find(b"\n", at)
-            line = lines[start:] if end < 0 else lines[start:end]
-            if self._counted:  # it may have told what this one leaves out
-                _ = self.usage
-            self._counted = line
+            end = len(lines) if end < 0 else end
+            names: bytes = lines[at:end].translate(None, _DIGITS)
+            if names != self._names and self._counted:
+                _ = self.usage  # it may have told what this one leaves out
+            self._counted, self._names = lines[start:end], names
             self._text_bytes = 0
         for line in lines_with(_TELLING, lines):
             if line.startswith(b"data:"):

@@ -1,4 +1,4 @@
-"""Chunks in a known frame: nothing is missed that a close look would find."""
+"""Chunks that only continue a text: nothing is missed that a close look would find."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.dialects.openai_chat.answers import text_length
-from nexus_core.dialects.openai_chat.frame import ChunkFrame
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 
 HEAD: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "m"}
@@ -25,23 +24,29 @@ def said(text: str, *, padding: str | None = None, indent: str = "") -> bytes:
     return f"data: {json.dumps(fields, separators=separators)}\n\n".encode()
 
 
-def frame(lines: bytes) -> ChunkFrame:
-    found = ChunkFrame.of_last(lines)
-    assert found is not None
-    return found
+class CloseReader(ChatStreamReader):
+    """The same without frames: it looks closely at everything."""
+
+    def _learn(self, lines: bytes) -> None:
+        pass
+
+
+def measured(first: bytes, lines: bytes, line_end: bytes = b"\n") -> int:
+    """Bytes of text in these lines behind the first, which no close look was taken at."""
+    reader = ChatStreamReader()
+    first = first.replace(b"\n", line_end)
+    reader.read(first)
+    reader.read(lines.replace(b"\n", line_end))
+    return reader.unreported_bytes - text_length(first)
 
 
 @pytest.mark.parametrize("indent", ["", " "])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 @given(texts=st.lists(st.text() | st.sampled_from(['"', "\\", 'a "b"', '\\\\"', "\n", "é"])))
-def test_texts_in_the_frame_are_measured(texts: list[str], indent: str, line_end: bytes) -> None:
-    first = said("Hello", indent=indent).replace(b"\n", line_end)
-    lines = b"".join(said(text, indent=indent) for text in texts).replace(b"\n", line_end)
+def test_texts_are_measured(texts: list[str], indent: str, line_end: bytes) -> None:
+    lines = b"".join(said(text, indent=indent) for text in texts)
 
-    size = frame(first).text_bytes(lines)
-
-    if texts:
-        assert size == text_length(lines)
+    assert measured(said("Hello", indent=indent), lines, line_end) == text_length(lines)
 
 
 @given(texts=st.lists(st.text(), min_size=1))
@@ -51,49 +56,18 @@ def test_what_is_escaped_around_a_text_is_no_part_of_its_size(texts: list[str]) 
 
     together, sizes = b"".join(map(named, texts)), [text_length(said(text)) for text in texts]
 
-    assert frame(named("Hello")).text_bytes(together) == sum(sizes) == text_length(together)
+    assert measured(named("Hello"), together) == sum(sizes) == text_length(together)
     assert min(sizes) >= 0
 
 
-def test_padding_of_any_length_is_no_difference() -> None:
-    padded = frame(said("Hello", padding="aB3"))
+def test_padding_of_any_length_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = ChatStreamReader()
+    reader.read(said("Hello", padding="aB3"))
+    monkeypatch.setattr(reader, "_read_closely", None)  # not called
 
-    assert padded.text_bytes(said("you", padding="") + said("two", padding="xyzXYZ0")) == 6
-    assert padded.text_bytes(said("you", padding='x","usage":{"prompt_tokens":1},"a":"')) is None
+    reader.read(said("you", padding="") + said("two", padding="xyzXYZ0"))
 
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        b"data: [DONE]\n\n",
-        b": ping\n\n",
-        b"\n\n",
-        b"event: error\n" + said("x"),
-        said("x").replace(b"null}]", b'"stop"}]'),
-        said("x").replace(b'"usage":null', b'"usage":{"prompt_tokens":1}'),
-        said("x").replace(b'"usage":null', b'"error":{"message":"no"}'),
-        said("x").replace(b'"x"', b'"x","refusal":"y"'),
-        said("x").replace(b'"x"', b'"x\\"'),
-        said("x").replace(b"chatcmpl-1", b"chatcmpl-2"),
-        said("x")[:-1],
-        said("x").replace(b"\n\n", b"\r\n\r\n"),
-        said("x")[:-20] + b"\n\n",
-    ],
-)
-def test_what_is_not_in_the_frame_is_for_a_closer_look(other: bytes) -> None:
-    known = frame(said("Hello"))
-
-    assert known.text_bytes(other) is None
-    assert known.text_bytes(said("a") + other) is None
-    assert known.text_bytes(said("a")) == 1
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [b"data: [DONE]\n\n", b'data: {"choices":[]}\n\n', said("x")[:-1], said(""), b"\n\n"],
-)
-def test_a_frame_is_made_of_one_text(lines: bytes) -> None:
-    assert ChunkFrame.of_last(lines) is None
+    assert reader.unreported_bytes == 11
 
 
 EVENTS = [
@@ -111,13 +85,6 @@ EVENTS = [
     b": ping\n\n",
     b"data: [DONE]\n\n",
 ]
-
-
-class CloseReader(ChatStreamReader):
-    """The same without frames: it looks closely at everything."""
-
-    def _learn(self, lines: bytes) -> None:
-        pass
 
 
 def seen(reader: ChatStreamReader) -> tuple[object, ...]:
