@@ -7,28 +7,13 @@ once, and comes back evenly over a minute. Clocks are monotonic: no clock that i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nexus_core.keys.shared_limits import SharedLimits
 
 MINUTE = 60_000_000_000  # nanoseconds
 SECOND = 1_000_000_000
-
-
-class Meter(Protocol):
-    """What holds the limits of one key; another one may share them among several processes."""
-
-    def wait(self, tokens: int, at: int) -> int:
-        """Take a request of about so many tokens, and give 0; else how long it has to wait.
-
-        In nanoseconds, as `at` is; what has to wait has taken nothing.
-        """
-        ...
-
-    def leave(self, taken: int, used: int, began: int, at: int) -> None:
-        """It is over: so many tokens were taken for it when it began, and so many were used."""
-        ...
 
 
 class Rate:
@@ -122,7 +107,11 @@ class KeyMeter:
             self._requests -= 1
 
     def wait(self, tokens: int, at: int) -> int:
-        """As the protocol says; what waits for another request to end may ask again in a second."""
+        """Take a request of about so many tokens, and give 0; else how long it has to wait.
+
+        In nanoseconds, as `at` is; what has to wait has taken nothing. What waits for another
+        request to end may ask again in a second.
+        """
         rpm, tpm, is_full = self.rpm, self.tpm, self.is_full
         if not is_full and (rpm is None or rpm.enter(1, at)):
             if tpm is None or tpm.enter(tokens, at):
@@ -136,7 +125,7 @@ class KeyMeter:
         return longest if tpm is None else max(longest, tpm.wait(tokens, at))
 
     def leave(self, taken: int, used: int, began: int, at: int) -> None:
-        """As the protocol says."""
+        """It is over: so many tokens were taken for it when it began, and so many were used."""
         self.under_way -= 1
         if self.shared is not None:
             self.shared.leave(taken, used, at - began)

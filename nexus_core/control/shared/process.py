@@ -280,19 +280,7 @@ class Shared:
 
     def _only_myself(self) -> Member:
         me = self._myself()
-        return Member(
-            process=me.process,
-            replica=me.replica,
-            address=me.address,
-            pid=me.pid,
-            worker=me.worker,
-            version=me.version,
-            config_hash=me.config_hash,
-            started=me.started,
-            beat_seconds_ago=max(0.0, self._live.now() - me.started),
-            switches=0,
-            is_dead=False,
-        )
+        return me.as_member(beat_seconds_ago=self._live.now() - me.started)
 
     @property
     def closed(self) -> tuple[str, ...]:

@@ -41,8 +41,8 @@ local function account_at(ctx, month, name)
   local one = {
     spent_key = ctx.key("spent:" .. month .. ":" .. name),
     granted_key = ctx.key("granted:" .. month .. ":" .. name),
+    floor_key = ctx.key("floor:" .. month .. ":" .. name),
   }
-  one.floor_key = ctx.key("floor:" .. month .. ":" .. name)
   one.spent, one.granted = pairs_of(one.spent_key), pairs_of(one.granted_key)
   one.floor = pairs_of(one.floor_key)
   return one
@@ -74,13 +74,18 @@ local function promised(one)
   return total + beyond(one, most)
 end
 
-local function write_spent(one, owner, nano)
-  if nano > amount(one.spent[owner]) then
-    one.spent[owner] = written(nano)
-    redis.call("HSET", one.spent_key, owner, one.spent[owner])
-    redis.call("EXPIRE", one.spent_key, KEEP_SECONDS)
+-- An amount that only grows, of `kept` as it is at `key`.
+local function raise(kept, key, name, nano)
+  if nano > amount(kept[name]) then
+    kept[name] = written(nano)
+    redis.call("HSET", key, name, kept[name])
+    redis.call("EXPIRE", key, KEEP_SECONDS)
   end
 end
+
+local function write_spent(one, owner, nano) raise(one.spent, one.spent_key, owner, nano) end
+
+local function write_floor(one, ledger, nano) raise(one.floor, one.floor_key, ledger, nano) end
 
 local function write_granted(one, owner, ceiling, held)
   local text = written(ceiling) .. " " .. written(held)
@@ -88,14 +93,6 @@ local function write_granted(one, owner, ceiling, held)
     one.granted[owner] = text
     redis.call("HSET", one.granted_key, owner, text)
     redis.call("EXPIRE", one.granted_key, KEEP_SECONDS)
-  end
-end
-
-local function write_floor(one, ledger, nano)
-  if nano > amount(one.floor[ledger]) then
-    one.floor[ledger] = written(nano)
-    redis.call("HSET", one.floor_key, ledger, one.floor[ledger])
-    redis.call("EXPIRE", one.floor_key, KEEP_SECONDS)
   end
 end
 
