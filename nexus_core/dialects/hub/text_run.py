@@ -48,10 +48,13 @@ class TextRun:
         "_before",
         "_begins",
         "_between",
+        "_cut_begin",
         "_cut_text",
         "_end",
+        "_fixed",
         "_most",
         "_next",
+        "_next_begins",
         "_same_tails",
         "_separator",
         "_tail",
@@ -72,6 +75,9 @@ class TextRun:
         self._cut_text: Callable[[bytes], bytes] = itemgetter(slice(len(before), None))
         # A search takes the longer to begin, the longer it is what is searched.
         self._next, self._begins = separator + before[:_SHORT], before[_SHORT:]
+        self._next_begins = b"\n" + self._begins
+        self._cut_begin: Callable[[bytes], bytes] = itemgetter(slice(len(self._begins), None))
+        self._fixed = len(before + after + separator) - len(_NEXT_LINE)  # of one, beside a tail
         self._same_tails = b"{" + tail + b"\n" if varying else b""
         self._tail = tail.translate(None, varying) + _NEXT_LINE
         self._varying = varying
@@ -150,19 +156,24 @@ class TextRun:
 
     def _with_tails(self, data: bytes) -> tuple[list[bytes], list[bytes]]:
         """Texts and tails of the events that begin alike."""
-        texts, tails = list[bytes](), list[bytes]()
-        begins, after, start = self._begins, self._after, len(self._begins)
+        heads: list[bytes] = []
+        tails: list[bytes] = []
+        after = self._after
         events = data[_SHORT:].split(self._next)
         last, is_whole, _ = events.pop().partition(self._separator)
         if is_whole:
             events.append(last)
         for event in events:
-            text, is_there, tail = event.rpartition(after)
-            if not (is_there and text.startswith(begins)):
-                break
-            texts.append(text[start:])
+            head, _, tail = event.rpartition(after)  # without one, the head is empty
+            heads.append(head)
             tails.append(tail)
-        return texts, tails
+        texts, begins = list(map(self._cut_begin, heads)), self._begins
+        if b"\n".join(heads) == begins + self._next_begins.join(texts):
+            return texts, tails
+        alike = 0
+        while alike < len(heads) and heads[alike].startswith(begins):
+            alike += 1
+        return texts[:alike], tails[:alike]
 
     def _continued(
         self, data: bytes, texts: list[bytes], tails: list[bytes] | None
@@ -210,22 +221,20 @@ class TextRun:
         """
         if not texts:
             raise ValueError("no event")
-        taken, lines = len(texts), b""
+        taken = len(texts)
         if tails is None:
             if not data.startswith(self._between.join(texts), len(self._before)):
                 raise ValueError("another beginning")
-            end = taken * len(self._between)
-            lines = (self._same_tails * taken)[:-1]
+            end, lines = taken * len(self._between), (self._same_tails * taken)[:-1]
         else:
             joined = _NEXT_LINE.join(tails)
             if joined.translate(None, self._varying) + _NEXT_LINE != self._tail * taken:
                 raise ValueError("another tail")
             lines = b"{" + joined
-            end = taken * (len(self._next + self._begins + self._after) - len(_NEXT_LINE))
-            end += len(joined) + len(_NEXT_LINE)
-        given_bytes = len(b"".join(texts))
+            end = taken * self._fixed + len(joined) + len(_NEXT_LINE)
         rewritten, text_bytes, characters = rewrite_texts(texts)
         has_escapes = rewritten is not texts
+        given_bytes = len(b"".join(texts)) if has_escapes else text_bytes
         if b"" in rewritten:
             rewritten = [text for text in rewritten if text]  # nothing is said by the others
         return Continued(
