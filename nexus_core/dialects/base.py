@@ -24,6 +24,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.observe.events import TokenUsage
@@ -133,6 +134,11 @@ class StreamState(Protocol):
         """Whether the answer is complete: an end mark, or a finish reason for every choice."""
         ...
 
+    @property
+    def run(self) -> TextRun | None:
+        """What events of a text are found by, in the hub's format; None: they are not sought."""
+        ...
+
 
 class StreamReader(StreamState, Protocol):
     """Reader of one streamed answer: usage, errors and end mark; fed once per read of the relay."""
@@ -150,8 +156,11 @@ class StreamReader(StreamState, Protocol):
 class StreamWriter(Protocol):
     """Writer of one streamed answer: whole lines of the hub's stream in, the client's bytes out."""
 
-    def write(self, lines: bytes) -> bytes:
+    def write(self, lines: bytes, run: TextRun | None = None) -> bytes:
         """What these lines are for the client; the first call begins its stream.
+
+        Args:
+            run: of the one who read them before.
 
         Raises:
             ValueError: they can't be written in the client's format.

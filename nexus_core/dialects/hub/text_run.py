@@ -52,12 +52,14 @@ class TextRun:
         "_cut_text",
         "_end",
         "_fixed",
+        "_is_shared",
         "_most",
         "_next",
         "_next_begins",
         "_same_tails",
         "_separator",
         "_tail",
+        "_taken",
         "_tries",
         "_varying",
     )
@@ -83,6 +85,8 @@ class TextRun:
         self._varying = varying
         self._tries = _TRIES if tail.translate(None, varying) == tail else 0
         self._most = _MOST
+        self._is_shared = False
+        self._taken: tuple[bytes, int, Continued] | None = None  # last, where it is shared
 
     @classmethod
     def like(
@@ -113,6 +117,24 @@ class TextRun:
         return cls.like(
             event, name=name, tail_at=padding.start(1), varying=_LETTERS, separator=separator
         )
+
+    def shared_by(self, other: TextRun) -> bool:
+        """Share what is found with the owner of a run of the same events, by its `take_again`."""
+        self._is_shared = self._events == other._events
+        return self._is_shared
+
+    @property
+    def _events(self) -> tuple[bytes, ...]:
+        """What tells which events these are."""
+        return self._before, self._after, self._tail, self._varying, self._separator
+
+    def take_again(self, data: bytes, at: int) -> Continued | None:
+        """What `take` gave for the same data just now, or gives for it."""
+        taken, self._taken = self._taken, None
+        if taken is not None and taken[0] is data and taken[1] == at:
+            return taken[2]
+        found, self._taken = self.take(data, at), None
+        return found
 
     def take(self, data: bytes, at: int) -> Continued | None:
         """Take as many events from there on as are alike; None where the first one is not."""
@@ -152,6 +174,8 @@ class TextRun:
         elif self._most < _MOST:
             self._most *= 2
         found.end += at
+        if self._is_shared:
+            self._taken = data, at, found
         return found
 
     def _with_tails(self, data: bytes) -> tuple[list[bytes], list[bytes]]:
