@@ -5,8 +5,9 @@ memory; 16 connections; everything on: ledger in a file, log lines at INFO in a 
 prices. The smallest of 25 short rounds counts, since a busy machine only adds. Beside Nexus stand
 the floor (floor.py) and the bare pair of parsers (in_process/bare.py): what is above the latter is
 Nexus's own logic. With --swap NAME=VALUE a second Nexus runs in the same rounds, in which one part
-is another; --profile N samples where the time of N requests goes.
+is another, beside those of --both; --profile N samples where the time of N requests goes.
 Run: python benchmarks/harness.py [--swap log=off] [--loads chat,sse] [--profile 4000] [--json]
+     python benchmarks/harness.py --both budget=on keys=on limits=on --swap fleet=on
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -209,15 +210,16 @@ def report(sides: list[Side], loads: list[Load]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--swap", action="append", default=[], help=f"{Swap.choices()}; B beside A")
+    parser.add_argument("--both", nargs="*", default=[], help="the same, of A and of B")
     parser.add_argument("--loads", default=",".join(LOADS), help="some of them, with commas")
     parser.add_argument("--requests", type=int, default=64, help="a round; a quarter of streams")
     parser.add_argument("--profile", type=int, default=0, metavar="N", help="sample N requests")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
     asked = parser.parse_args()
     loads = [LOADS[name] for name in asked.loads.split(",")]
-    swaps = [Swap("nexus")]
+    swaps = [replace(Swap.of(asked.both), name="nexus")]
     if asked.swap:
-        swaps.append(Swap.of(asked.swap))
+        swaps.append(replace(Swap.of([*asked.both, *asked.swap]), name=" ".join(asked.swap)))
     hold_gc()
     with asyncio.Runner(loop_factory=FakeLoop) as runner:
         loop = runner.get_loop()

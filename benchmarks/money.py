@@ -2,8 +2,7 @@
 
 The references in the same run: the price list's own calculation, and making the row. Wanted: a
 price below 10 microseconds, an append below 20, also while the writer is busy. The bill is all of
-it: a reservation, an estimate, a settlement and a row; what counting the prompt takes, which
-`tokens.py` measures, is told apart.
+it: a reservation, an estimate, a settlement and a row.
 Run: python benchmarks/money.py
 """
 
@@ -34,8 +33,6 @@ from nexus_core.observe.record import RequestRecord
 from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
-from nexus_core.tokens.count import count_tokens
-from nexus_core.tokens.vocabularies import Tokenizers
 from nexus_core.types import (
     Cost,
     CountMethod,
@@ -148,20 +145,15 @@ def bill() -> None:
         cost_tracker.prices.load()
 
         def attempt() -> None:
-            Charge(cost_tracker, request, backend, "gpt-4o", now).settle(answered, now)
+            estimate = cost_tracker.estimate(backend, "gpt-4o", request.envelope.demand, now)
+            Charge(cost_tracker, request, "gpt-4o", estimate, now).settle(answered, now)
             cost_tracker.ledger.append(ready)
 
         reference = microseconds(row)
-        tokenizers = Tokenizers()
-        tokenizers.load("o200k_base")
-        counting = microseconds(
-            lambda: count_tokens(tokenizers, "gpt-4o", OPENAI_CHAT.read_prompt(request.envelope))
-        )
-        taken = microseconds(attempt) - counting
+        taken = microseconds(attempt)
         cost_tracker.ledger.close()
     print(f"{'reference':14} {reference:7.1f} us   making the row")
     print(f"{'bill':14} {taken:7.1f} us   {taken / reference:5.2f} x the reference")
-    print(f"{'its counting':14} {counting:7.1f} us   one word, no vocabulary loaded")
 
 
 if __name__ == "__main__":

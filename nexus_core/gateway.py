@@ -148,7 +148,12 @@ class Gateway:
 
             number = None if options.worker is None else options.worker.number
             self.shared = Shared(
-                live, self.forwarder, lambda: self.operator, self.health.confirm, number
+                live,
+                self.forwarder,
+                lambda: self.operator,
+                self.health.confirm,
+                self.engine.stop_unsent,
+                number,
             )
             self.keys.join(self.shared.link)
             self.shared.lease(self.cost_tracker, self.queue, self.keys, options.worker)

@@ -92,12 +92,12 @@ class ClientWire(Wire):
     def write(self, data: Any) -> None:
         if not isinstance(data, bytes):
             data = bytes(data)
-        if data.endswith((b"}", _STREAM_END)) or data == b"0\r\n\r\n":
+        if data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 200"):
+            self.tickets.fail(data)
+        elif data.endswith((b"}", _STREAM_END)) or data == b"0\r\n\r\n":
             self.tickets.give_back()
             if self.tickets.are_left:  # else a late question would fall into the next round
                 self._loop.call_soon(self.ask)
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 200"):
-            self.tickets.fail(data)
 
 
 class Tickets:

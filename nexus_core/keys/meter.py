@@ -7,28 +7,13 @@ once, and comes back evenly over a minute. Clocks are monotonic: no clock that i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nexus_core.keys.shared_limits import SharedLimits
 
 MINUTE = 60_000_000_000  # nanoseconds
 SECOND = 1_000_000_000
-
-
-class Meter(Protocol):
-    """What holds the limits of one key; another one may share them among several processes."""
-
-    def wait(self, tokens: int, at: int) -> int:
-        """Take a request of about so many tokens, and give 0; else how long it has to wait.
-
-        In nanoseconds, as `at` is; what has to wait has taken nothing.
-        """
-        ...
-
-    def leave(self, taken: int, used: int, began: int, at: int) -> None:
-        """It is over: so many tokens were taken for it when it began, and so many were used."""
-        ...
 
 
 class Rate:
@@ -51,6 +36,16 @@ class Rate:
         needed = cost if cost < self.limit else self.limit
         wait = self._full_at - at + needed * self._interval - self._window
         return wait if wait > 0 else 0
+
+    def enter(self, cost: int, at: int) -> bool:
+        """Take so much, if it may be used now."""
+        before = self._full_at if self._full_at > at else at
+        needed = cost if cost < self.limit else self.limit
+        if before + needed * self._interval > at + self._window:
+            return False
+        full_at, latest = before + cost * self._interval, at + self._window
+        self._full_at = full_at if full_at < latest else latest
+        return True
 
     def settle(self, taken: int, used: int, elapsed: int, at: int) -> None:
         """Give back what was taken and not used, or owe the rest.
@@ -101,39 +96,44 @@ class KeyMeter:
     def begin(self, at: int) -> None:
         """A request begins, which something else than `wait` lets in."""
         self.under_way += 1
-        self._count(1, 0, at)
+        if at >= self._minute_ends:
+            self._turn(at)
+        self._requests += 1
 
     def refuse(self, at: int) -> None:
         """What began was not let in."""
         self.under_way -= 1
-        self._count(-1, 0, at)
+        if at < self._minute_ends:
+            self._requests -= 1
 
     def wait(self, tokens: int, at: int) -> int:
-        """As the protocol says; what waits for another request to end may ask again in a second."""
-        rpm, tpm = self.rpm, self.tpm
-        longest = 0 if rpm is None else rpm.wait(1, at)
-        if tpm is not None and (wait := tpm.wait(tokens, at)) > longest:
-            longest = wait
-        if self.parallel is not None and self.under_way >= self.parallel and longest < SECOND:
-            longest = SECOND
-        if longest:
-            return longest
+        """Take a request of about so many tokens, and give 0; else how long it has to wait.
+
+        In nanoseconds, as `at` is; what has to wait has taken nothing. What waits for another
+        request to end may ask again in a second.
+        """
+        rpm, tpm, is_full = self.rpm, self.tpm, self.is_full
+        if not is_full and (rpm is None or rpm.enter(1, at)):
+            if tpm is None or tpm.enter(tokens, at):
+                self.begin(at)
+                return 0
+            if rpm is not None:
+                rpm.take(-1, at)
+        longest = SECOND if is_full else 0
         if rpm is not None:
-            rpm.take(1, at)
-        if tpm is not None:
-            tpm.take(tokens, at)
-        self.under_way += 1
-        self._count(1, 0, at)
-        return 0
+            longest = max(longest, rpm.wait(1, at))
+        return longest if tpm is None else max(longest, tpm.wait(tokens, at))
 
     def leave(self, taken: int, used: int, began: int, at: int) -> None:
-        """As the protocol says."""
+        """It is over: so many tokens were taken for it when it began, and so many were used."""
         self.under_way -= 1
         if self.shared is not None:
             self.shared.leave(taken, used, at - began)
         elif self.tpm is not None:
             self.tpm.settle(taken, used, at - began, at)
-        self._count(0, used, at)
+        if at >= self._minute_ends:
+            self._turn(at)
+        self._tokens += used
 
     def used(self, at: int) -> tuple[int | None, int | None]:
         """How much of the limits on requests and on tokens is used now."""
@@ -156,12 +156,9 @@ class KeyMeter:
         """Requests begun, and tokens used by those that ended, since the minute began."""
         return (self._requests, self._tokens) if at < self._minute_ends else (0, 0)
 
-    def _count(self, requests: int, tokens: int, at: int) -> None:
-        if at >= self._minute_ends:
-            self._minute_ends = (at // MINUTE + 1) * MINUTE
-            self._requests = self._tokens = 0
-        self._requests += requests
-        self._tokens += tokens
+    def _turn(self, at: int) -> None:
+        self._minute_ends = (at // MINUTE + 1) * MINUTE
+        self._requests = self._tokens = 0
 
 
 def _rate(rate: Rate | None, limit: int | None) -> Rate | None:

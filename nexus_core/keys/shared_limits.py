@@ -65,12 +65,17 @@ class SharedLimits:
         """
         if not self._rates.term.is_fresh:
             return False
-        if self.parallel is not None and not self._counts.covers(self.parallel):
+        if self.parallel is not None and not self._counts.covers(self.parallel, is_fresh=True):
             return False
         rpm, tpm = self.rpm, self.tpm
-        if (rpm is not None and rpm.free < 1) or (tpm is not None and tpm.free < tokens):
+        if rpm is not None and rpm.left - rpm.aside < 1:
             return False
-        self._use(tokens)
+        if tpm is not None:
+            if tpm.left - tpm.aside < tokens:
+                return False
+            tpm.left -= tokens
+        if rpm is not None:
+            rpm.left -= 1
         return True
 
     async def obtain(self, tokens: int) -> None:
@@ -102,11 +107,12 @@ class SharedLimits:
             return
         if wait:
             raise self._refusal(needs, tokens, wait)
-        self._use(tokens)
+        for rate, amount in needs:
+            rate.left -= amount
 
     def leave(self, taken: int, used: int, elapsed: int) -> None:
         """A request is over, `elapsed` nanoseconds after it began; the meter counts it no more."""
-        if self.parallel is not None:
+        if self.parallel is not None and self.parallel.others_wait:
             self._counts.released(self.parallel)
         if self.tpm is not None:
             more = used - taken
@@ -118,13 +124,6 @@ class SharedLimits:
     def _needs(self, tokens: int) -> tuple[Need, ...]:
         needs = [] if self.rpm is None else [Need(self.rpm, 1)]
         return tuple(needs if self.tpm is None else [*needs, Need(self.tpm, tokens)])
-
-    def _use(self, tokens: int) -> None:
-        at = self._rates.clock()
-        if self.rpm is not None:
-            self.rpm.use(1, at)
-        if self.tpm is not None:
-            self.tpm.use(tokens, at)
 
     # --- alone ---------------------------------------------------------------------------
 

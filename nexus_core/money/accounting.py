@@ -23,12 +23,12 @@ from nexus_core.money.ledger import HINT, NO_HOME, Ledger, ledger_path
 from nexus_core.money.ledger_queries import By, NoLedgerError
 from nexus_core.money.ledger_schema import action_row
 from nexus_core.money.months import Month, Period
-from nexus_core.money.priced_model import PricedModel
+from nexus_core.money.priced_model import Estimate, PricedModel
 from nexus_core.money.prices import Prices
 from nexus_core.money.reading import LedgerReadings, Past
 from nexus_core.observe.events import OperatorActed
 from nexus_core.tokens.counter import TokenCounter
-from nexus_core.types import Capability, Cost, nano_usd
+from nexus_core.types import Capability, Cost
 
 if TYPE_CHECKING:
     from nexus_core.money.cost_lines import CostLines
@@ -70,7 +70,7 @@ class CostTracker:
         self._config = config
         self._is_read_only = is_read_only
         self._path = ledger_path(config)
-        self._now = now
+        self.now = now
         self._priced: dict[tuple[str, str], PricedModel] = {}  # once the price list is there
         self.counter = TokenCounter()
         self.prices = Prices(config.pricing)
@@ -105,7 +105,7 @@ class CostTracker:
     async def open(self) -> None:
         """Open the ledger and go on from what it says; never fails."""
         self.opened.clear()
-        month = Month.of(self._now())
+        month = Month.of(self.now())
         await asyncio.to_thread(self.ledger.open)
         if self.shared is not None:
             await load_in_background(self.shared.load)
@@ -126,14 +126,14 @@ class CostTracker:
     def share(self, leases: MoneyLeases) -> None:
         """Share limits with other processes; before `open`."""
         self.ledger.wants_id = True
-        leases.before_report = lambda: self.budget.turn(self._now())
+        leases.before_report = lambda: self.budget.turn(self.now())
         self.budget.share(leases)
 
     def recover(self, missing: Iterable[Recovered]) -> None:
         """Put into the ledger, and count, what was spent in a crash and is in no row."""
         from nexus_core.money.shared.recovery import keep
 
-        keep(missing, self.ledger, self.budget, self._now())
+        keep(missing, self.ledger, self.budget, self.now())
 
     def _shared_ledger(self) -> SharedLedger | None:
         """PostgreSQL as the ledger of the fleet; None where none is set, and nothing is written."""
@@ -143,7 +143,7 @@ class CostTracker:
         from nexus_core.money.shared.shared_ledger import SharedLedger
 
         replica = host_name() if config.fleet is None else config.fleet.replica_name
-        return SharedLedger(self._path, config.storage, replica, self._now)
+        return SharedLedger(self._path, config.storage, replica, self.now)
 
     def limit_created(self, created: Mapping[str, float | None]) -> None:
         """Go by these monthly limits of created keys, in dollars by name, from now on."""
@@ -255,7 +255,7 @@ class CostTracker:
 
     def is_priced(self, backend: BackendSnapshot, model: str) -> bool:
         """It is a cloud backend's model, and its price is known."""
-        return backend.type.is_cloud and self.priced(backend, model).price(self._now()) is not None
+        return backend.type.is_cloud and self.priced(backend, model).price(self.now()) is not None
 
     def expected_completion(self, model: str, demand: Demand) -> int:
         """The tokens of a request's answers, if each is as long as the model's others."""
@@ -271,11 +271,13 @@ class CostTracker:
             return None
         await self.load_prices()
         completion = self.expected_completion(model, demand)
-        return self.priced(backend, model).plain_cost(demand.prompt_tokens, completion, self._now())
+        return self.priced(backend, model).expected_cost(
+            demand.prompt_tokens, completion, self.now()
+        )
 
     def verdict(self, client: str | None) -> Verdict:
         """What the budget lets a client's next attempt use."""
-        return self.budget.verdict(client, self._now())
+        return self.budget.verdict(client, self.now())
 
     def rule(self, client: str | None) -> MoneyRule | None:
         """What the budget says about the client's next attempt; None where nothing is limited."""
@@ -283,9 +285,9 @@ class CostTracker:
 
     def rule_of(self, verdict: Verdict) -> MoneyRule | None:
         """A verdict of this moment, asked about single backends; None: nothing is limited."""
-        if verdict.may_use_cloud and verdict.may_use_local and verdict.may_use_unpriced:
+        if verdict.is_free:
             return None
-        days = max(1, round(verdict.resets_in_seconds / 86_400))
+        days = max(1, round(verdict.resets_in_seconds(self.now()) / 86_400))
         spent = f"the monthly budget is spent; it resets in {days} d"
         if verdict.is_cut_off:
             spent = "replicas share the budget, and their store can't be reached"
@@ -304,15 +306,16 @@ class CostTracker:
 
         return objection
 
-    def estimate(self, backend: BackendSnapshot, model: str, demand: Demand) -> int:
-        """About what a request costs there, in nano-dollars; 0 where nobody knows."""
+    def estimate(self, backend: BackendSnapshot, model: str, demand: Demand, at: float) -> Estimate:
+        """About what a request costs at a cloud backend, if its answer is as long as others."""
         completion = self.expected_completion(model, demand)
         priced = self.priced(backend, model)
-        return nano_usd(priced.plain_cost(demand.prompt_tokens, completion, self._now())) or 0
+        cost = priced.expected_cost(demand.prompt_tokens, completion, at)
+        return Estimate(backend, model, priced, cost)
 
     def resets_in_seconds(self) -> int:
         """Until the month's limits start anew."""
-        return self.verdict(None).resets_in_seconds
+        return self.verdict(None).resets_in_seconds(self.now())
 
     def keep_action(self, acted: OperatorActed) -> None:
         """Put what an operator did into the ledger; never fails."""
@@ -333,11 +336,11 @@ class CostTracker:
             return None
         await self.opened.wait()  # before it the budget knows nothing of the month
         async with self._reporting:
-            age = self._now() - self._report.at if self._report else None
+            age = self.now() - self._report.at if self._report else None
             if age is None or not 0 <= age < _REPORT_SECONDS:
                 try:
                     self._report = await in_background(
-                        partial(self._read_report, readings, self._live_budget(), self._now())
+                        partial(self._read_report, readings, self._live_budget(), self.now())
                     )
                 except NoLedgerError as error:
                     raise LedgerUnreadableError(str(error)) from error
@@ -370,7 +373,7 @@ class CostTracker:
 
     def _live_budget(self) -> _Spending:
         budget = self.budget
-        budget.turn(self._now())
+        budget.turn(self.now())
         spent = budget.spent_nano_usd if self.is_month_known else None
         return spent, budget.reserved_nano_usd, budget.limit_nano_usd
 

@@ -42,12 +42,14 @@ class Verdict(NamedTuple):
     may_use_local: bool
     may_use_cloud: bool
     may_use_unpriced: bool  # cloud models whose price is unknown
-    resets_in_seconds: int  # until the limits start anew
-    is_cut_off: bool = False  # what others spend can't be known, so nothing limited may be spent
+    is_free: bool  # all of these may be used
+    prefers_local: bool
+    is_cut_off: bool  # what others spend can't be known, so nothing limited may be spent
+    resets_at: float  # when the limits start anew, in seconds since the epoch
 
-    @property
-    def prefers_local(self) -> bool:
-        return self.status is not BudgetStatus.NORMAL
+    def resets_in_seconds(self, at: float) -> int:
+        """Until the limits start anew."""
+        return max(1, round(self.resets_at - at))
 
     def allows(self, *, is_cloud: bool, is_priced: bool) -> bool:
         """Whether a backend may serve the request, as far as money goes."""
@@ -72,11 +74,12 @@ class _Account:
     soft: int  # from here on local is preferred
     spent: int = 0
     reserved: int = 0
+    status: BudgetStatus = BudgetStatus.NORMAL  # when it was judged last
     reported: BudgetStatus = BudgetStatus.NORMAL  # the status that `changes` gave last
     lease: MoneyLease | None = None  # where several processes share it
 
-    @property
-    def status(self) -> BudgetStatus:
+    def judged(self) -> BudgetStatus:
+        """The status by what is spoken for now."""
         if self.limit is None:
             return BudgetStatus.NORMAL
         spoken_for = self.spent + self.reserved
@@ -108,15 +111,24 @@ class Budget:
     # False: nothing is limited, and no change of a status is left to report. Then whoever asks for
     # nothing but a verdict, a status or changes may do without: it is NORMAL, and all is allowed.
     is_limited: bool = field(init=False)
+    has_news: bool = field(init=False, default=True)  # False: `changes` has none to give
     _month_end: float = field(init=False)  # seconds since the epoch
     _all: _Account = field(init=False)
     _clients: dict[str, _Account] = field(init=False)
     # What is reserved, by client; the clients of whom nothing is are left out.
     _reserved: dict[str | None, int] = field(init=False, default_factory=dict[str | None, int])
     _spent: Counter[str | None] = field(init=False, default_factory=Counter)  # by client
-    # Some account's status may be another than the reported one. There may be many accounts.
-    _may_have_changed: bool = field(init=False, default=True)
+    # By client, until a status changes.
+    _verdicts: dict[str | None, Verdict] = field(
+        init=False, default_factory=dict[str | None, Verdict]
+    )
+    _is_stale: bool = field(init=False, default=True)  # the accounts' statuses may be others
     _shared: MoneyLeases | None = field(init=False, default=None)
+    _is_cut_off: bool = field(init=False, default=False)
+    _leases_of_all: tuple[MoneyLease, ...] = field(init=False, default=())
+    _leases: dict[str | None, tuple[MoneyLease, ...]] = field(  # of clients with their own limit
+        init=False, default_factory=dict[str | None, "tuple[MoneyLease, ...]"]
+    )
 
     def __post_init__(self) -> None:
         self._all = self._account(self.config.monthly_limit_usd)
@@ -127,7 +139,7 @@ class Budget:
         self._clients = {name: self._account(usd) for name, usd in limits.items()}
         accounts = (self._all, *self._clients.values())
         self.is_limited = any(account.limit is not None for account in accounts)
-        self._may_have_changed = True
+        self.heard()
         self._month_end = self.month.end
 
     def share(self, leases: MoneyLeases) -> None:
@@ -144,16 +156,24 @@ class Budget:
         for name, account in self._clients.items():
             if account.limit is not None:
                 account.lease = self._shared.account(name, account)
-        self._shared.keep(name for name, one in self._clients.items() if one.limit is not None)
+        limited = {name: one for name, one in self._clients.items() if one.limit is not None}
+        self._shared.keep(limited)
+        self._leases_of_all = self._leases_on(self._all)
+        self._leases = {name: self._leases_on(self._all, one) for name, one in limited.items()}
+        self.heard()
+
+    @staticmethod
+    def _leases_on(*accounts: _Account) -> tuple[MoneyLease, ...]:
+        limited = [account.lease for account in accounts if account.limit is not None]
+        return tuple(lease for lease in limited if lease is not None)
 
     def leases(self, client: str | None) -> tuple[MoneyLease, ...]:
         """The leases on limited accounts that a client's requests are charged to."""
-        leases = [one.lease for one in self._accounts(client) if one.limit is not None]
-        return tuple(lease for lease in leases if lease is not None)
+        return self._leases.get(client, self._leases_of_all)
 
     def heard(self) -> None:
         """What other processes spend is another sum than before."""
-        self._may_have_changed = True
+        self._is_stale = self.has_news = True
 
     def limit_created(self, created: Mapping[str, float | None]) -> None:
         """Go by these limits of created keys, in dollars, from now on."""
@@ -189,7 +209,7 @@ class Budget:
             account.reserved = self._reserved.get(name, 0)
         self._lease()
         accounts = (self._all, *self._clients.values())
-        if any(account.reported is not account.status for account in accounts):
+        if any(account.reported is not account.judged() for account in accounts):
             self.is_limited = True
 
     @classmethod
@@ -227,27 +247,47 @@ class Budget:
 
     def status(self, client: str | None, at: float) -> BudgetStatus:
         """The stricter of the gateway's status and the client's own."""
-        self.turn(at)
-        status, own = self._all.status, self._clients.get(client) if client is not None else None
-        return status if own is None else max(status, own.status, key=_ORDER.index)
+        return self.verdict(client, at).status
 
     def verdict(self, client: str | None, at: float) -> Verdict:
         """What a request of this client may use now. Ask before every attempt."""
-        status = self.status(client, at)
-        action = self.config.hard_limit_action
-        is_over = status is BudgetStatus.HARD_LIMIT
+        if at >= self._month_end:
+            self.turn(at)
         is_cut_off = self._shared is not None and self._shared.is_cut_off
+        if self._is_stale or is_cut_off is not self._is_cut_off:
+            self._is_cut_off = is_cut_off
+            self._judge_all()
+        verdict = self._verdicts.get(client)
+        if verdict is None:
+            verdict = self._verdicts[client] = self._verdict(client)
+        return verdict
+
+    def _verdict(self, client: str | None) -> Verdict:
+        accounts, action = self._accounts(client), self.config.hard_limit_action
+        status = max((account.status for account in accounts), key=_ORDER.index)
+        is_over = status is BudgetStatus.HARD_LIMIT
         # What has no price escapes every limit, so where one blocks, such models may be shut out.
-        is_limited = any(account.limit is not None for account in self._accounts(client))
-        blocks = is_limited and action != "warn"
+        is_limited = any(account.limit is not None for account in accounts)
+        is_cut_off, blocks = self._is_cut_off and is_limited, is_limited and action != "warn"
+        may_use_local = not (is_over and action == "block_all")
+        may_use_cloud = not ((is_over or is_cut_off) and action != "warn")
+        may_use_unpriced = not (blocks and self.config.unpriced == "block")
         return Verdict(
             status=status,
-            may_use_local=not (is_over and action == "block_all"),
-            may_use_cloud=not ((is_over or (is_cut_off and is_limited)) and action != "warn"),
-            may_use_unpriced=not (blocks and self.config.unpriced == "block"),
-            resets_in_seconds=max(1, round(self._month_end - at)),
-            is_cut_off=is_cut_off and is_limited and not is_over,
+            may_use_local=may_use_local,
+            may_use_cloud=may_use_cloud,
+            may_use_unpriced=may_use_unpriced,
+            is_free=may_use_local and may_use_cloud and may_use_unpriced,
+            prefers_local=status is not BudgetStatus.NORMAL,
+            is_cut_off=is_cut_off and not is_over,
+            resets_at=self._month_end,
         )
+
+    def _judge_all(self) -> None:
+        self._is_stale = False
+        self._verdicts.clear()
+        for account in (self._all, *self._clients.values()):
+            account.status = account.judged()
 
     def reserve(self, client: str | None, estimate_nano_usd: int | None, at: float) -> Reservation:
         """Set an attempt's estimate aside, right before it is sent. None: nobody knows the price.
@@ -278,9 +318,11 @@ class Budget:
     def changes(self, at: float) -> tuple[BudgetChange, ...]:
         """What changed since the last call; ask after every reservation and settlement."""
         self.turn(at)
-        if not self._may_have_changed:
+        if not self.has_news:
             return ()
-        self._may_have_changed = False
+        self.has_news = False
+        if self._is_stale:
+            self._judge_all()
         found: list[BudgetChange] = []
         for client, account in ((None, self._all), *self._clients.items()):
             status = account.status
@@ -298,11 +340,12 @@ class Budget:
             self._reserved.pop(client, None)
         if spent:
             self._spent[client] += spent
-        for account in self._accounts(client):
+        own = self._clients.get(client) if client is not None else None
+        for account in (self._all,) if own is None else (self._all, own):
             account.reserved += reserved
             account.spent += spent
-            if account.limit is not None and account.status is not account.reported:
-                self._may_have_changed = True
+            if account.limit is not None and account.judged() is not account.status:
+                self.heard()
 
     def _account(self, limit_usd: float | None) -> _Account:
         if limit_usd is None:
@@ -325,7 +368,7 @@ class Budget:
             return
         self.month = Month.of(at)
         self._month_end = self.month.end
-        self._may_have_changed = True
+        self.heard()
         for account in (self._all, *self._clients.values()):
             account.spent = 0
         self._spent.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import compress
+from itertools import chain, compress, islice
 from typing import TypeAlias
 
 from nexus_core.catalog import BackendType
@@ -159,7 +159,10 @@ def action_row(event: OperatorActed) -> ActionRow:
 # Inserting ----------------------------------------------------------------------------------------
 
 _PLACEHOLDERS = {key: _placeholder(key, fact) for key, fact in LEDGER}
-_AT_ONCE_ROWS = 200  # that are made ready together; the event loop's thread waits meanwhile
+_AT_ONCE_ROWS = 192  # that are made ready together; the event loop's thread waits meanwhile
+# Each statement hands the interpreter to the event loop's thread and takes it back. As many rows as
+# SQLite takes parameters for, however old it is. https://www.sqlite.org/limits.html
+_STATEMENT_ROWS = 24
 
 # Python's sqlite3 searches for an adapter of any value that is no exact int, float or str, and of
 # None as well, which takes several times as long as binding it.
@@ -184,7 +187,12 @@ def insert(
     """
     for at in range(0, len(rows), _AT_ONCE_ROWS):
         keys, plain = stored_as(rows[at : at + _AT_ONCE_ROWS])
-        connection.executemany(_insert_into(keys, is_outbox=is_outbox), plain)
+        while several := [*islice(plain, _STATEMENT_ROWS)]:
+            if len(several) == _STATEMENT_ROWS:
+                sql = _insert_into(keys, _STATEMENT_ROWS, is_outbox=is_outbox)
+                connection.execute(sql, [*chain.from_iterable(several)])
+            else:  # one by one: a statement for each number would be kept
+                connection.executemany(_insert_into(keys, 1, is_outbox=is_outbox), several)
 
 
 def stored_as(rows: Sequence[LedgerRow]) -> tuple[tuple[str, ...], Iterator[tuple[object, ...]]]:
@@ -198,12 +206,13 @@ def stored_as(rows: Sequence[LedgerRow]) -> tuple[tuple[str, ...], Iterator[tupl
 
 
 @lru_cache(maxsize=64)
-def _insert_into(keys: tuple[str, ...], *, is_outbox: bool) -> str:
-    """SQL that inserts a row of these columns; the others of it are unknown."""
+def _insert_into(keys: tuple[str, ...], rows: int, *, is_outbox: bool) -> str:
+    """SQL that inserts rows of these columns; the others of them are unknown."""
     names, values = ", ".join(keys), ", ".join(_PLACEHOLDERS[key] for key in keys)
     if is_outbox:
         names, values = f"{names}, waiting", f"{values}, 1"
-    return f"INSERT INTO requests ({names}) VALUES ({values})"  # noqa: S608 - our names
+    several = ", ".join([f"({values})"] * rows)
+    return f"INSERT INTO requests ({names}) VALUES {several}"  # noqa: S608 - our names
 
 
 # Migrating ----------------------------------------------------------------------------------------

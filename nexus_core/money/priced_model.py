@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.prices import HeldPrice, Price, Prices
 from nexus_core.observe.events import TokenUsage
+from nexus_core.tokens.count import tokens_for_one
 from nexus_core.types import Cost
 
 _MAX_TIERS = 16  # backends name them
 
 
+class Estimate(NamedTuple):
+    """What an attempt is expected to cost before it is sent."""
+
+    backend: BackendSnapshot
+    model: str  # by the backend's own name
+    priced: PricedModel
+    cost: Cost | None  # None: nobody knows
+
+
 class PricedModel:
     """One model of a cloud backend under one price list."""
 
-    __slots__ = ("_held", "_models", "_prices", "_type", "_url", "name", "provider")
+    __slots__ = ("_held", "_models", "_prices", "_type", "_url", "name", "provider", "tokens")
 
     def __init__(self, prices: Prices, backend: BackendSnapshot, model: str) -> None:
         """
@@ -24,6 +36,7 @@ class PricedModel:
         self._type, self._url, self._models = backend.type, backend.url, backend.models
         self.provider = prices.provider(backend.type, backend.url)  # whose prices hold
         self.name = _priced_as(backend, model)  # by which the model has a price
+        self.tokens = tokens_for_one(self.name)  # for each that the length of a prompt tells
         self._held: dict[str | None, HeldPrice] = {}  # by service tier
 
     def holds_for(self, prices: Prices, backend: BackendSnapshot) -> bool:
@@ -55,6 +68,13 @@ class PricedModel:
         """What so many plain tokens cost."""
         price = self.price(at)
         return None if price is None else price.plain_cost(prompt, completion)
+
+    def expected_cost(self, prompt: int, completion: int, at: float) -> Cost | None:
+        """The same of a prompt whose length tells that it has about so many."""
+        price = self.price(at)
+        if price is None:
+            return None
+        return price.plain_cost(int(prompt * self.tokens), completion)
 
 
 def _priced_as(backend: BackendSnapshot, model: str) -> str:

@@ -263,7 +263,7 @@ class _Form:
         return template
 
     def _words(self, values: _Column) -> _Column:
-        return [*map(self.word, values)]
+        return [self._none if value is None else self.word(value) for value in values]
 
     def _counts(self, counts: _Column) -> _Column:
         return [self._none if count is None else count for count in counts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import islice
 
 from nexus_core.observe.events import (
     AttemptFailed,
@@ -89,7 +89,7 @@ class RecentRequests:
     def since(self, seq: int) -> list[RequestRecord]:
         """Those that came after the one of this number and are still here, oldest first."""
         newest_first = reversed(self._requests.values())
-        return [*takewhile(lambda record: record.seq > seq, newest_first)][::-1]
+        return [*islice(newest_first, self._next_seq - 1 - seq)][::-1]
 
     def _from(self, before: str | None) -> Iterator[RequestRecord]:
         newest_first = iter(reversed(self._requests.values()))

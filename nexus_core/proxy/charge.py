@@ -7,10 +7,9 @@ import asyncio
 import msgspec
 from msgspec.structs import replace
 
-from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.budget import Reservation
-from nexus_core.money.priced_model import PricedModel
+from nexus_core.money.priced_model import Estimate, PricedModel
 from nexus_core.money.prices import REPORTED, savings
 from nexus_core.observe.events import TokenUsage
 from nexus_core.proxy.reply import ProxyRequest
@@ -46,10 +45,10 @@ _COUNT_AFTER_SECONDS = 0.1  # of a stream under way
 class Charge:
     """Of one attempt; settled exactly once.
 
-    A prompt is counted only where the number is used: before it is sent where a limit goes by it,
-    while the backend works where a stream's header tells its cost, and at the end of a whole answer
-    that reports no usage. Until then, and elsewhere, its length tells about how much it is. A short
-    prompt is counted in no time, and so not before its backend has taken a moment for the stream.
+    A prompt is counted only where the number is used: while the backend works where a stream's
+    header tells its cost, and at the end of a whole answer that reports no usage. Until then, and
+    elsewhere, its length tells about how much it is. A short prompt is counted in no time, and so
+    not before its backend has taken a moment for the stream.
     """
 
     __slots__ = (
@@ -62,11 +61,15 @@ class Charge:
         self,
         cost_tracker: CostTracker,
         request: ProxyRequest,
-        backend: BackendSnapshot,
         model: str,
+        estimate: Estimate | None,
         at: float,
     ) -> None:
-        """Reserve what the attempt may cost. Right after it, the request is sent."""
+        """Reserve what the attempt may cost. Right after it, the request is sent.
+
+        Args:
+            estimate: what it is expected to cost at its cloud backend; None: at a local one.
+        """
         self._cost_tracker = cost_tracker
         self._request = request
         self._model = model  # the backend's own name
@@ -76,29 +79,29 @@ class Charge:
         self._reading: asyncio.Future[PromptParts] | None = None  # of a long prompt
         self._counting: asyncio.Future[TokenCount] | None = None
         self._reservation: Reservation | None = None
-        self._estimate: Cost | None = None
+        self._estimate = None if estimate is None else estimate.cost
         self._told: Cost | None = None  # what a header said that it costs,
         self._told_of: ReportedUsage | None = None  # and of which answer
         self._priced: PricedModel | None = None
-        self.is_cloud = backend.type.is_cloud  # else it costs nothing, and nothing is reserved
-        if self.is_cloud:
-            self._priced = cost_tracker.priced(backend, model)
-            self._open(self._priced, at)
+        self.is_cloud = estimate is not None  # else it costs nothing, and nothing is reserved
+        if estimate is not None:
+            self._priced = estimate.priced
+            self._open(estimate, at)
 
-    def _open(self, priced: PricedModel, at: float) -> None:
-        tracker, request = self._cost_tracker, self._request
-        if tracker.budget.is_limited:
-            self._begin_to_count()
-        elif self._is_streaming:
+    def _open(self, estimate: Estimate, at: float) -> None:
+        tracker, cost = self._cost_tracker, estimate.cost
+        if self._is_streaming:
             loop = asyncio.get_running_loop()
             if self._is_long:
                 self._soon = loop.call_soon(self._begin_to_count)
             else:
                 self._soon = loop.call_later(_COUNT_AFTER_SECONDS, self._begin_to_count)
-        self._estimate = estimate = self._expect(priced, at)
-        self._reservation = tracker.budget.reserve(request.client, nano_usd(estimate), at)
-        if estimate is None:
-            tracker.prices.warn_once(priced.provider, priced.name)
+        nano = None
+        if cost is not None:
+            nano = cost.nano_usd
+        else:
+            tracker.prices.warn_once(estimate.priced.provider, estimate.priced.name)
+        self._reservation = tracker.budget.reserve(self._request.client, nano, at)
 
     def _begin_to_count(self) -> None:
         """Count the prompt, beside the loop where that takes long."""
@@ -129,12 +132,6 @@ class Charge:
         count = self._count
         return self._request.envelope.demand.prompt_tokens if count is None else count.tokens
 
-    def _expect(self, priced: PricedModel, at: float) -> Cost | None:
-        """What the attempt will cost, if the answer is as long as the model's others."""
-        demand = self._request.envelope.demand
-        completion = self._cost_tracker.expected_completion(self._model, demand)
-        return priced.plain_cost(self._prompt_tokens, completion, at)
-
     def _cost(self, usage: TokenUsage, at: float, tier: str | None) -> Cost | None:
         """What the backend says that it charges, else what its usage comes to."""
         if usage.cost_nano_usd is not None:
@@ -163,7 +160,9 @@ class Charge:
         if counting is not None and (counting.done() or not self._is_streaming):
             self._count, self._counting = await counting, None
         if self._count is not None:
-            self._estimate = self._expect(self._priced, at)
+            demand = self._request.envelope.demand
+            completion = self._cost_tracker.expected_completion(self._model, demand)
+            self._estimate = self._priced.plain_cost(self._count.tokens, completion, at)
 
     def expected(self, reported: ReportedUsage | None, at: float) -> Cost | None:
         """What the answer's header tells: of a whole one the cost, of a stream the estimate."""

@@ -101,6 +101,7 @@ class Deadlines:
     def close(self) -> None:
         """The request is over: leave its task as it was found."""
         self.request_at = self.wait_at = self.look_at = NEVER
+        self._look = None  # often a method of whoever holds this: what is over is to be freed
         while self._cancels:
             self._cancels -= 1
             self._task.uncancel()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
@@ -12,6 +14,7 @@ from nexus_core.routing.stages import Stage
 from nexus_core.state.leases.account import MoneyLease
 from nexus_core.state.leases.counts import Count, Counts
 from nexus_core.state.leases.money import MoneyLeases
+from nexus_core.types import nano_usd
 
 _Money = tuple[tuple[MoneyLease, ...], int]  # accounts, and the estimate in nano-dollars
 
@@ -41,26 +44,31 @@ class Leases:
 
     def cover(self, progress: RequestProgress, choice: Choice) -> bool:
         """Whether the request may be sent without asking."""
+        is_fresh = self._counts.term.is_fresh
         slot = self._slots.get(choice.backend.name)
-        if slot is not None and not self._counts.covers(slot):
+        if slot is not None and not self._counts.covers(slot, is_fresh=is_fresh):
             return False
         need = self._need(progress, choice)
-        return need is None or self._money.covers(*need)
+        return need is None or self._money.covers(*need, is_fresh=is_fresh)
 
     async def obtain(self, progress: RequestProgress, choice: Choice) -> bool:
         """Ask for what is lacking; what is granted holds until something else is awaited."""
         slot, need = self._slots.get(choice.backend.name), self._need(progress, choice)
         lacks_slot = slot is not None and not self._counts.covers(slot)
         lacks_money = need is not None and not self._money.covers(*need)
+        has_slot = has_money = True
         if lacks_slot and lacks_money:
             async with asyncio.TaskGroup() as tasks:  # both go in one call
                 asking = tasks.create_task(self._obtain_slot(slot))
                 has_money = await self._obtain_money(need)
-            # Others ran meanwhile, and may have used it.
-            return asking.result() and has_money and (need is None or self._money.covers(*need))
-        if lacks_money:
-            return await self._obtain_money(need)
-        return await self._obtain_slot(slot)
+            has_slot = asking.result()
+        elif lacks_slot:
+            has_slot = await self._obtain_slot(slot)
+        if not (has_slot and has_money):
+            return False
+        # Whoever waited for a slot holds it, but others may have used the money meanwhile.
+        has_money = need is None or self._money.covers(*need)
+        return has_money or await self._obtain_money(need)
 
     async def _obtain_slot(self, slot: Count | None) -> bool:
         return slot is None or await self._counts.obtain(slot)
@@ -69,14 +77,14 @@ class Leases:
         return need is None or await self._money.obtain(*need)
 
     def _need(self, progress: RequestProgress, choice: Choice) -> _Money | None:
-        tracker, request, backend = self._cost_tracker, progress.request, choice.backend
-        if not (backend.type.is_cloud and tracker.budget.is_limited):
+        if not choice.backend.type.is_cloud:
             return None
-        leases = tracker.budget.leases(request.client)
+        leases = self._cost_tracker.budget.leases(progress.request.client)
         if not leases:
             return None
-        model = choice.upstream_model
-        return leases, tracker.estimate(backend, model, progress.demand)
+        at = progress.now()
+        cost = progress.estimated(choice.backend, choice.upstream_model, at).cost
+        return leases, nano_usd(cost) or 0
 
     def waits(self, decision: RouteDecision, more: int) -> None:
         """A request begins (1) or ends (-1) to wait for one of these backends."""
@@ -99,7 +107,9 @@ class Leases:
     def _has_changed(self, freed: str | None) -> None:
         if freed is None:
             self._follow()
-        elif not self._is_granting and (slot := self._slots.get(freed)) is not None:
+        elif (slot := self._slots.get(freed)) is None or self._is_granting:
+            return
+        elif slot.others_wait:
             self._counts.released(slot)
 
     def _follow(self) -> None:
@@ -118,7 +128,7 @@ class Leases:
             if slot is None:
                 self._slots[name] = self._counts.share(self._count(name, most))
             else:
-                slot.most = most
+                slot.most, slot.used = most, self._used(name)
                 slot.changed()
         self._version = self._registry.version
 
@@ -131,5 +141,9 @@ class Leases:
             finally:
                 self._is_granting = False
 
-        count = Count(f"slots:{name}", most, lambda: self._registry.in_flight(name), changed)
+        count = Count(f"slots:{name}", most, self._used(name), changed)
         return count
+
+    def _used(self, name: str) -> Callable[[], int]:
+        """What counts a backend's slots in use, until the registry has another version."""
+        return partial(len, self._registry.taken(name))

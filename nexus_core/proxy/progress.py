@@ -12,6 +12,7 @@ from nexus_core.dialects.request import Demand
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
+from nexus_core.money.priced_model import Estimate
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import Attempt, AttemptFailed, BudgetStatusChanged
 from nexus_core.observe.phases import BEGAN, DECIDED, FAILED, FINISHED, RECEIVED, decided
@@ -42,6 +43,7 @@ class RequestProgress:
     is_at_backend: bool = False  # an exchange is in progress, not a wait for a slot
     queued_until: float | None = None  # by the loop's time, of a wait that an attempt ends
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
+    estimate: Estimate | None = None  # of the attempt that was decided last
     charge: Charge | None = None  # of the attempt in progress, or of the one that answered
     reported_usage: ReportedUsage | None = None  # of that attempt, in tokens
 
@@ -134,6 +136,14 @@ class RequestProgress:
         record.version += 1
         self.bus.reach(DECIDED, record, attempt)
 
+    def estimated(self, backend: BackendSnapshot, model: str, at: float) -> Estimate:
+        """What an attempt at a cloud backend is expected to cost: for its lease and its charge."""
+        known = self.estimate
+        if known is None or known.backend is not backend or known.model != model:
+            known = self.cost_tracker.estimate(backend, model, self.demand, at)
+            self.estimate = known
+        return known
+
     def open_charge(self, backend: BackendSnapshot, model: str) -> None:
         """An attempt begins: reserve its expected cost; nothing may be awaited before.
 
@@ -141,8 +151,9 @@ class RequestProgress:
         """
         self.is_at_backend = True
         at = self.record.decided_at or self.now()
-        self.charge = Charge(self.cost_tracker, self.request, backend, model, at)
-        if self.cost_tracker.budget.is_limited:
+        estimate = self.estimated(backend, model, at) if backend.type.is_cloud else None
+        self.charge = Charge(self.cost_tracker, self.request, model, estimate, at)
+        if self.cost_tracker.budget.has_news:
             self._publish_budget(at)
 
     def hints_dropped(self, hints: tuple[str, ...]) -> None:
@@ -152,6 +163,7 @@ class RequestProgress:
     def needs_window(self, tokens: int) -> None:
         """A backend told how long the prompt is: no shorter window is asked again."""
         self.demand = replace(self.demand, prompt_tokens=tokens)
+        self.estimate = None
 
     async def counted(self) -> None:
         """Wait until the prompt's tokens are counted; usually done when an answer begins.
@@ -272,7 +284,7 @@ class RequestProgress:
         record.version += 1
         self.bus.reach(FINISHED, record)
         tracker.ledger.append(record)
-        if tracker.budget.is_limited:
+        if tracker.budget.has_news:
             self._publish_budget(at)
         log_request(log, record)
 

@@ -28,7 +28,7 @@ class Wordless:
         """`dead_after`: seconds after which others count a silent process as dead."""
         self._slot_seconds = dead_after + _SLACK_SECONDS
         self._changed: asyncio.Future[None] | None = None
-        registry.on_change(lambda _: self.tell())
+        registry.on_change(self.tell)
 
     async def wait(
         self,
@@ -65,7 +65,7 @@ class Wordless:
             self._changed = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._changed)
 
-    def tell(self) -> None:
+    def tell(self, _freed: str | None = None) -> None:
         """Something has changed: whoever waits looks again."""
         if self._changed is not None:
             self._changed.set_result(None)

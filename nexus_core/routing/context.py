@@ -66,7 +66,10 @@ class ContextBuilder(msgspec.Struct, frozen=True):
         if tracker.budget.is_limited:
             verdict = tracker.verdict(client)
             money, prefers_local = tracker.rule_of(verdict), verdict.prefers_local
-            resets_in_seconds, is_cut_off = verdict.resets_in_seconds, verdict.is_cut_off
+            resets_in_seconds, is_cut_off = (
+                verdict.resets_in_seconds(tracker.now()),
+                verdict.is_cut_off,
+            )
         return RoutingContext(
             registry.snapshots(),
             self.strategy,

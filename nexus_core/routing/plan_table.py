@@ -60,7 +60,9 @@ class PlanTable:
         moment = Moment.of(demand, strategy, registry.clock(), tried)
         if tracker.budget.is_limited:
             verdict = tracker.verdict(client)
-            moment.money, moment.prefers_local = tracker.rule_of(verdict), verdict.prefers_local
+            moment.prefers_local = verdict.prefers_local
+            if not verdict.is_free:
+                moment.money = tracker.rule_of(verdict)
         chosen = plan.choose(moment)
         if chosen is None:
             return route(need.asking(demand), contexts.build(client, tried))

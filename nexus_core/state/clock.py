@@ -8,10 +8,10 @@ https://man7.org/linux/man-pages/man2/clock_gettime.2.html
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
-_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def lease_clock() -> float:
-    """Monotonic seconds, the time of sleep included."""
-    return time.clock_gettime(_CLOCK)
+# Monotonic seconds, the time of sleep included.
+lease_clock: Callable[[], float] = partial(
+    time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+)

@@ -37,13 +37,16 @@ _OTHER_AUDIO_BYTES_PER_SECOND = 16_000  # 128 kbit/s
 _FILE_BYTES_PER_TOKEN = 16  # a guess for PDFs: layout and fonts are not text
 
 
+_USUAL = 4.0  # bytes of a token, where nothing better is known
+
+
 class _Family(NamedTuple):
     """How a model's tokens are counted."""
 
     encoding: str | None  # None: no vocabulary ships for it
     is_text_exact: bool = False
     is_chat_exact: bool = False
-    bytes_per_token: float = 4.0  # of UTF-8, where nothing better is known
+    bytes_per_token: float = _USUAL  # of UTF-8
 
 
 # The first that matches the model's name counts.
@@ -106,6 +109,11 @@ def count_text(tokenizers: Tokenizers, model: str, text: str) -> TokenCount:
 def tokens_of(model: str, text_bytes: int) -> int:
     """Estimate tokens from the length of a text."""
     return math.ceil(text_bytes / _family(model).bytes_per_token)
+
+
+def tokens_for_one(model: str) -> float:
+    """How many tokens of a model are likely in what would be one of four bytes."""
+    return _USUAL / _family(model).bytes_per_token
 
 
 _NOTHING_LOADED = Tokenizers()

@@ -63,6 +63,10 @@ class _EngineOnDemand:
             raise
         return await engine.send(request, connect_timeout_seconds=seconds)
 
+    def stop_unsent(self) -> None:
+        for engine in self._engines.values():
+            engine.stop_unsent()
+
     async def close(self) -> None:
         self._is_closed = True
         for engine in self._engines.values():

@@ -128,6 +128,13 @@ class UpstreamEngine(Protocol):
         """
         ...
 
+    def stop_unsent(self) -> None:
+        """Ask `may_send` again of requests that are still being written, and end those it refuses.
+
+        They fail with UpstreamNotSentError: of their bodies the backend has a part at most.
+        """
+        ...
+
     async def close(self) -> None:
         """Close every connection."""
         ...

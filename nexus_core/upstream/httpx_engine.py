@@ -100,6 +100,9 @@ class HttpxEngine:
                 ours = wording.through(proxy, ours)
             raise ours from error
 
+    def stop_unsent(self) -> None:
+        """Nothing is stopped: httpx does not tell how far it has written."""
+
     async def close(self) -> None:
         self._closed = True
         for transport in (self._transport, *self._by_proxy.values()):

@@ -27,24 +27,40 @@ _SYNC_END = "\x1b[?2026l"
 
 
 class TerminalWriter(Thread):
-    """Write to a terminal from a thread, through a queue that refuses instead of blocking."""
+    """Write to a terminal without waiting for it: what it does not take at once, from a thread.
+
+    The thread has a queue that refuses instead of blocking. It is rarely needed: to wake it, and to
+    pass the interpreter's lock to and fro, holds the proxy up for longer than writing a frame.
+    """
 
     def __init__(
         self, fd: int, *, on_empty: Callable[[], None], capacity: int = _QUEUED_WRITES
     ) -> None:
         super().__init__(daemon=True, name="nexus-terminal")
         self._fd = fd
-        self._on_empty = on_empty  # called in this thread, whenever the queue has run empty
-        self._queue: Queue[str | None] = Queue(capacity)
+        self._on_empty = on_empty  # called in this thread, when what waited is written
+        self._queue: Queue[bytes | None] = Queue(capacity)
         self._give_up = Event()
+        self._blocks = os.get_blocking(fd)
         self.lost = False  # the terminal is gone
 
     def put(self, text: str) -> bool:
-        """Queue a text; False when there is no room or no terminal. Never waits."""
+        """Write or queue a text; False when there is no room or no terminal. Never waits."""
         if self.lost:
             return False
+        data = text.encode("utf-8", "backslashreplace")
+        if not self._blocks and not self._queue.unfinished_tasks:  # all before it is written
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.lost = True
+                self._offer_end()
+                return False
         try:
-            self._queue.put_nowait(text)
+            if data:
+                self._queue.put_nowait(data)
         except Full:
             return False
         return True
@@ -56,14 +72,14 @@ class TerminalWriter(Thread):
                 self._queue.get_nowait()
             except Empty:
                 return
+            self._queue.task_done()
 
     def run(self) -> None:
         while not self._give_up.is_set():
-            text = self._queue.get()
-            if text is None:
+            data = self._queue.get()
+            if data is None or not self._write(data):
                 return
-            if not self._write(text.encode("utf-8", "backslashreplace")):
-                return
+            self._queue.task_done()
             if self._queue.empty():
                 self._on_empty()
 

@@ -13,6 +13,7 @@ from typing import Protocol
 DUTY = 0.02  # share of one core that painting may take
 SHORTEST = 0.25  # seconds between two rounds
 BUSY_INTERVAL = 0.5  # seconds between two rounds when events pour in
+LONGEST = 1.0  # seconds to which what painting costs can stretch that
 QUIET_BELOW = 5.0  # events a second
 WINDOW = 2.0  # seconds over which events are counted for that
 GATHER = 0.02  # seconds to wait for the rest of a burst before a quiet round
@@ -65,7 +66,7 @@ class Pacer:
 
     A round takes what is there and paints the groups that changed. When busy, each group has its
     own slot in the round, because the compositor paints the bounding box of all that is dirty.
-    After a round that cost T seconds the next one waits at least T / 2 %.
+    After a round that cost T seconds the next one waits T / 2 %, if that is less than a second.
     """
 
     def __init__(
@@ -136,6 +137,6 @@ class Pacer:
         """How long to leave the loop to the proxy."""
         busy = BUSY_INTERVAL if self._busy_interval is None else self._busy_interval
         wanted = busy if self.busy else SHORTEST
-        self.interval = max(wanted, self._cost / DUTY)
+        self.interval = max(wanted, min(self._cost / DUTY, LONGEST))
         self._cost = 0.0
         return max(0.0, self.interval - spent)

@@ -16,7 +16,7 @@ from textual.widgets import Input, TextArea
 
 from nexus_tui.keymap.bindings import panic_keys
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.numbers import fit
+from nexus_tui.text.numbers import fit, wrap
 from nexus_tui.widgets.base.ascii_bar import AsciiBar
 from nexus_tui.widgets.base.lines import Line, LineWidget, app_of, draws_ascii, folded
 from nexus_tui.widgets.base.rowlist import RowList
@@ -45,17 +45,26 @@ class WrappedLines(LineWidget):
 
 
 class Problem(LineWidget):
-    """Problem of the entered text."""
+    """Problem of the entered text, in as many lines as it takes."""
 
     raised = True
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "") -> None:
         super().__init__()
-        self.text = ""
-        self.styles.height = 1
+        self._text = text
+        self.styles.height = "auto"
+
+    def tell(self, text: str) -> None:
+        """Say what is wrong now."""
+        self._text = text
+        self.refresh(layout=True)
+        self.redraw()
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        return [((escaped(self.text), "bad"),)]
+        return [((part, "bad"),) for part in wrap(escaped(self._text), max(1, width))]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, len(self.lines(width, 0)))
 
 
 class Dialog(ModalScreen[R], Generic[R]):
@@ -245,8 +254,7 @@ class AskLine(Dialog[str]):
         if problem is None:
             self.dismiss(event.value.strip())
             return
-        self._problem.text = problem
-        self._problem.redraw()
+        self._problem.tell(problem)
 
 
 class ShowText(Dialog[None]):

@@ -32,8 +32,7 @@ class EditText(Dialog[str]):
         self._area.cursor_blink = False
         self._original = text
         self._check = check
-        self._problem = Problem()
-        self._problem.text = problem or ""
+        self._problem = Problem(problem or "")
         self._has_asked = False
 
     def compose_below(self) -> ComposeResult:
@@ -61,5 +60,4 @@ class EditText(Dialog[str]):
             self._say(_SURE)
 
     def _say(self, text: str) -> None:
-        self._problem.text = text
-        self._problem.redraw()
+        self._problem.tell(text)

@@ -27,6 +27,10 @@ class ChangedRequests:
         if new:
             self._newest_seq = new[-1].seq
             changed += new
-            live += [(record, record.version) for record in new if record.is_live]
+            live += [
+                (record, record.version)
+                for record in new
+                if record.ended_at is None and record.is_live
+            ]
         self._live = live
         return changed

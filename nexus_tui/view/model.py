@@ -114,18 +114,20 @@ class ViewModel:
             return
         if not self.paused:
             self._sorted = self._narrowed = None
-        count_rate, watched = self.rate.add, self.zones if self.zones.cuts else None
-        for row in changed:
-            if row.seq > self.newest_seq:
-                self._append(row)
-                if row.refused is None:
-                    count_rate(row.at)
-            elif self._ring and self._ring[0].seq <= row.seq:
-                self._index(row)
-            if row.ended_at is not None:
-                if watched is not None:
-                    watched.count(row)
-                self.all_sessions.ended(row)
+        newest = self.newest_seq
+        new = [row for row in changed if row.seq > newest]
+        if self._matches is not None and self._ring:
+            oldest = self._ring[0].seq
+            for row in changed:
+                if oldest <= row.seq <= newest:
+                    self._index(row)
+        if new:
+            self._append(new)
+        ended = [row for row in changed if row.ended_at is not None]
+        if self.zones.cuts:
+            for row in ended:
+                self.zones.count(row)
+        self.all_sessions.ended(ended)
         self._dirty.update(GROUPS)
 
     def apply(self, events: Collection[NexusEvent]) -> None:
@@ -176,14 +178,15 @@ class ViewModel:
         That is the newest, or the largest in the order that was asked for.
         """
         if self.sorting.is_usual:
-            return self._in_time
+            return self.in_time
         if self._sorted is None:
-            self._sorted = self.sorting.top_last(self._in_time)
+            self._sorted = self.sorting.top_last(self.in_time)
             self._places = {row.seq: place for place, row in enumerate(self._sorted)}
         return self._sorted
 
     @property
-    def _in_time(self) -> Sequence[RequestRecord]:
+    def in_time(self) -> Sequence[RequestRecord]:
+        """The same rows in order of arrival."""
         if self._matches is not None:
             return self._matches
         return self._ring if self._frozen is None else self._frozen
@@ -194,13 +197,13 @@ class ViewModel:
         if self._matches is None and self._frozen is None:
             return self.all_sessions
         if self._narrowed is None:
-            self._narrowed = SessionBook.of(self._in_time)
+            self._narrowed = SessionBook.of(self.in_time)
         return self._narrowed
 
     def position(self, seq: int) -> int:
         """Where a row stands in the view, or where it would; the last place is the top."""
         view = self.view
-        if view is self._in_time:
+        if view is self.in_time:
             return bisect_left(view, seq, key=_by_seq)
         return self._places.get(seq, len(view) - 1)
 
@@ -340,21 +343,26 @@ class ViewModel:
 
     # --- rows ----------------------------------------------------------------------------
 
-    def _append(self, row: RequestRecord) -> None:
-        self.newest_seq = row.seq
-        self._ring.append(row)
-        self.all_sessions.came(row)
-        if self._to_mark is not None and self._to_mark[1] == row.request_id:
-            self.mark_with(*self._to_mark)
-        if len(self._ring) > self._capacity:
-            self._drop(self._ring.popleft())
+    def _append(self, new: Sequence[RequestRecord]) -> None:
+        self.newest_seq = new[-1].seq
+        self._ring.extend(new)
+        self.all_sessions.came(new)
+        self.rate.add_all([row.at for row in new if row.refused is None])
+        if self._to_mark is not None:
+            marked, other = self._to_mark
+            if any(row.request_id == other for row in new):
+                self.mark_with(marked, other)
         if self._matches is not None:
-            self._index(row)
+            for row in new:
+                self._index(row)
+        self._drop(len(self._ring) - self._capacity)
 
-    def _drop(self, row: RequestRecord) -> None:
-        self.all_sessions.went(row)
-        if self._matches and not self.paused and self._matches[0] is row:
-            del self._matches[0]
+    def _drop(self, number: int) -> None:
+        """Let go of the oldest rows."""
+        for _ in range(number):
+            row = self._ring.popleft()
+            if self._matches and not self.paused and self._matches[0] is row:
+                del self._matches[0]
 
     def _index(self, row: RequestRecord) -> None:
         """Keep the filter's result right for one row that is new or has changed."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 BUCKETS = 60  # seconds of the rate
 
 
@@ -19,6 +22,11 @@ class RateSeries:
             self._advance(second)
         if second > self._second - BUCKETS:
             self._counts[second % BUCKETS] += count
+
+    def add_all(self, times: Iterable[float]) -> None:
+        """Count requests by when they came."""
+        for second, count in Counter(map(int, times)).items():
+            self.add(second, count)
 
     def values(self, now: float) -> list[int]:
         """The last full seconds, oldest first; the running second is not among them."""

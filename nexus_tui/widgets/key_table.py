@@ -30,13 +30,14 @@ _STATES: dict[str, Cell] = {
     "revoked": ("○ revoked", "dim"),
     "environment": ("● env", "good"),
 }
+_MONTH = 14  # cells at least
 _COLUMNS = (
     Column("state", "state", 9, 1),
     Column("name", "name", 12, 0, grows=28),
     Column("now", "now", 5, 2, right=True),
     Column("rpm", "requests/min", 12, 3, grows=16),
     Column("tpm", "tokens/min", 14, 5, grows=18),
-    Column("budget", "month", 14, 4, grows=18),
+    Column("budget", "month", _MONTH, 4, grows=18),
     Column("last", "last used", 9, 6, right=True),
     Column("models", "models", 12, 8, grows=40),
     Column("zone", "zone", 4, 9),
@@ -236,7 +237,10 @@ def _month(key: ClientKey) -> Cell:
         return (spent if has_spent else NOTHING), "text" if has_spent else "dim"
     part = key.used.spent_usd + key.used.reserved_usd
     bar = _bar(part, key.budget_usd) if key.budget_usd else "█" * _BAR
-    return f"{bar} {spent}/${key.budget_usd:g}", _style(part, key.budget_usd)
+    text = f"{bar} {spent}/${key.budget_usd:g}"
+    if len(text) > _MONTH:  # half an amount would be read as another one
+        text = f"{bar} {dollars(Decimal(str(key.used.spent_usd)), 0)}/${key.budget_usd:g}"
+    return text, _style(part, key.budget_usd)
 
 
 def _bar(part: float, whole: float) -> str:

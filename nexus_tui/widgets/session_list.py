@@ -101,7 +101,7 @@ class SessionList(SortableList):
             self._opened &= {
                 identity_of(one) for session in sessions for one in _with_subagents(session)
             }
-        self._shown = [*lines_of(sessions, self._opened)]
+        self._shown = [*lines_of(sessions, self._opened, self._view.in_time)]
 
     def cursor_moved(self) -> None:
         self._at = None if self.line is None else self.line.identity

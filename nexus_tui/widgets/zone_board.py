@@ -63,6 +63,8 @@ class ZoneBoard(LineWidget):
         backends, is_on = frame.of_zone(zone), zone in frame.zones_on
         answered = sum(one.stats.answers for one in backends)
         state: Cell = ("● on", "good") if is_on else ("✗ cut", "bad")
+        if is_on and any(one.snapshot.is_cut_off for one in backends):
+            state = ("✗ closed, alone", "bad")  # on, but without word from the fleet
         line: Line = (
             (f" {zone.value.upper():<11}", "bright"),
             (fit(state[0], 15), state[1]),

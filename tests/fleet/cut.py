@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+from tests.waiting import until
 
 _MOST_BYTES = 65536
 
@@ -17,8 +20,11 @@ class Cut:
         """`target` is a unix socket, or a port of this machine."""
         self.delay = 0.0  # seconds, each way
         self.swallows = False  # bytes vanish, as where a network is partitioned
+        self.is_held = False  # nothing more is taken from either side
+        self.is_holding = False  # and something was to be taken
         self.refuses = False  # new connections end at once
         self.connections = 0  # that were ever made
+        self.ended = 0  # of these
         self.url = ""
         self._target = target
         self._open: set[asyncio.StreamWriter] = set()
@@ -51,10 +57,16 @@ class Cut:
             for one in (writer, there[1]):
                 one.transport.abort()
             self._open -= {writer, there[1]}
+            self.ended += 1
+
+    async def _hold(self) -> None:
+        self.is_holding |= self.is_held
+        await until(lambda: not self.is_held)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(_MOST_BYTES):
+                await self._hold()
                 if self.swallows:
                     continue
                 if self.delay:
@@ -66,11 +78,12 @@ class Cut:
 
 
 @asynccontextmanager
-async def cut_before(target: Path | int) -> AsyncIterator[Cut]:
-    """A proxy that runs in the block, in the test's own loop."""
+async def cut_before(target: Path | int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Cut]:
+    """A proxy that runs in the block, in the test's own loop; with `tls` it speaks that."""
     cut = Cut(target)
-    server = await asyncio.start_server(cut.serve_one, "127.0.0.1", 0)
-    cut.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(cut.serve_one, "127.0.0.1", 0, ssl=tls)
+    scheme = "redis" if tls is None else "rediss"
+    cut.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield cut
     finally:

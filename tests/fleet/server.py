@@ -33,6 +33,7 @@ class StoreServer:
         port: int | None = None,
         sentinel: str | None = None,
         environ: Mapping[str, str] | None = None,
+        program: str | None = None,
     ) -> None:
         """
         Args:
@@ -41,11 +42,13 @@ class StoreServer:
             options: of the command line, such as "--maxmemory-policy", "allkeys-lru".
             port: None for a unix socket; see `free_port`.
             sentinel: the configuration of a Sentinel, which needs a port.
+            program: another server than that of the wheel.
         """
         self.directory = directory
         self.port = port
         self.socket = directory / f"v-{os.urandom(4).hex()}.sock"
-        self._options = options
+        self._program = program
+        self.options = options
         self._sentinel = sentinel
         self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,7 +65,7 @@ class StoreServer:
 
     def start(self) -> Self:
         """Returns once it answers."""
-        arguments = [str(get_binary_path())]
+        arguments = [self._program or str(get_binary_path())]
         if self._sentinel is not None:
             path = self.directory / f"sentinel-{self.port}.conf"
             path.write_text(self._sentinel)
@@ -72,7 +75,7 @@ class StoreServer:
             if self.port is None:
                 arguments += ["--unixsocket", str(self.socket)]
         self._process = subprocess.Popen(  # noqa: S603 - from the wheel
-            [*arguments, *self._options, "--loglevel", "warning"],
+            [*arguments, *self.options, "--loglevel", "warning"],
             env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -146,10 +149,12 @@ class StoreServer:
 
 
 @contextmanager
-def store_server(*options: str, port: int | None = None) -> Iterator[StoreServer]:
+def store_server(
+    *options: str, port: int | None = None, program: str | None = None
+) -> Iterator[StoreServer]:
     """A server that runs in the block; its folder is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="nx-") as directory:
-        server = StoreServer(Path(directory), *options, port=port)
+        server = StoreServer(Path(directory), *options, port=port, program=program)
         try:
             yield server.start()
         finally:

@@ -50,6 +50,24 @@ def test_a_wait_is_true_and_no_minute_gets_more_than_twice_the_limit(
         assert sum(cost for moment, cost in taken if moment > at - MINUTE) <= 2 * limit
 
 
+@given(
+    limit=st.integers(1, 10_000_000),
+    steps=st.lists(st.tuples(st.integers(0, MINUTE // 4), st.integers(0, 50)), max_size=60),
+)
+def test_whoever_has_not_to_wait_enters_and_nobody_else(
+    limit: int, steps: list[tuple[int, int]]
+) -> None:
+    entered, taken, at = Rate(limit), Rate(limit), START
+    for pause, cost in steps:
+        at += pause
+        may = taken.wait(cost, at) == 0
+        if may:
+            taken.take(cost, at)
+
+        assert entered.enter(cost, at) is may
+        assert entered.used(at) == taken.used(at)
+
+
 def test_what_waits_has_taken_nothing() -> None:
     one = meter(rpm=2, tpm=100)
     assert one.wait(100, START) == 0

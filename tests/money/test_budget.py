@@ -191,8 +191,8 @@ def test_a_month_starts_anew_at_midnight_utc() -> None:
     before = limited.verdict(None, NOVEMBER.end - 1)
     after = limited.verdict(None, NOVEMBER.end)
 
-    assert (before.status, before.resets_in_seconds) == (HARD, 1)
-    assert (after.status, after.resets_in_seconds) == (NORMAL, 31 * 86_400)
+    assert (before.status, before.resets_in_seconds(NOVEMBER.end - 1)) == (HARD, 1)
+    assert (after.status, after.resets_in_seconds(NOVEMBER.end)) == (NORMAL, 31 * 86_400)
 
 
 def test_what_runs_over_midnight_is_paid_in_the_new_month() -> None:

@@ -10,6 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from nexus_core.money.ledger_schema import (
+    _AT_ONCE_ROWS,
+    _STATEMENT_ROWS,
     COLUMNS,
     SCHEMA_VERSION,
     insert,
@@ -108,7 +110,7 @@ def test_rows_are_bound_as_plain_values() -> None:
     assert "saved_model" not in keys
 
 
-@pytest.mark.parametrize("count", [1, 199, 200, 401])
+@pytest.mark.parametrize("count", [1, 22, 23, 24, 191, 192, 401])
 def test_any_number_of_rows_is_inserted_in_order(count: int) -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection)
@@ -119,3 +121,8 @@ def test_any_number_of_rows_is_inserted_in_order(count: int) -> None:
         asked = f"SELECT {', '.join(COLUMNS)} FROM requests ORDER BY rowid"  # noqa: S608 - our names
         found = connection.execute(asked)
         assert found.fetchall() == [*rows, row(saved_model="gpt-4o")]
+
+
+def test_a_statement_has_no_more_parameters_than_any_sqlite_takes() -> None:
+    assert _STATEMENT_ROWS * len(COLUMNS) <= 999
+    assert _AT_ONCE_ROWS % _STATEMENT_ROWS == 0

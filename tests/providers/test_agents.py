@@ -152,6 +152,8 @@ class Asking:
         assert not request.may_send()
         raise UpstreamNotSentError
 
+    def stop_unsent(self) -> None: ...
+
     async def close(self) -> None: ...
 
 

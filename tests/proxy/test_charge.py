@@ -71,7 +71,8 @@ async def test_a_client_that_leaves_before_an_error_pays_nothing() -> None:
 
 
 LIMITED = BudgetConfig(monthly_limit_usd=1e6)
-PRICES = {"openai": {"gpt-4o": PriceConfig(input_per_1k=1.0, output_per_1k=0.0)}}
+PRICE = PriceConfig(input_per_1k=1.0, output_per_1k=0.0)
+PRICES = {"openai": dict.fromkeys(("gpt-4o", "claude-3-opus", "claude-opus-4-7"), PRICE)}
 SHORT, LONG = 100, THREAD_FROM_BYTES
 
 
@@ -124,7 +125,8 @@ def asking(*, chars: int = SHORT, stream: bool = False, dialect: OpenAIChat | No
 
 def charged(tracker: CostTracker, request: ProxyRequest, model: str = "gpt-4o") -> Charge:
     backend = snapshot("cloud", type=BackendType.OPENAI, zone=PrivacyZone.OPEN)
-    return Charge(tracker, request, backend, model, 0.0)
+    estimate = tracker.estimate(backend, model, request.envelope.demand, 0.0)
+    return Charge(tracker, request, model, estimate, 0.0)
 
 
 def usage(prompt: int, completion: int = 0) -> TokenUsage:
@@ -186,22 +188,20 @@ async def test_the_prompt_of_a_whole_answer_without_usage_is_counted(chars: int)
 
 
 @pytest.mark.parametrize("chars", [SHORT, LONG])
-@pytest.mark.parametrize("stream", [False, True])
-async def test_where_a_limit_is_set_the_prompt_is_counted_before_it_is_sent(
-    chars: int, stream: bool
+@pytest.mark.parametrize(
+    ("model", "chars_a_token"), [("gpt-4o", 4.0), ("claude-3-opus", 3.5), ("claude-opus-4-7", 2.7)]
+)
+async def test_a_limit_goes_by_the_length_of_a_prompt_in_its_model_s_own_tokens(
+    chars: int, model: str, chars_a_token: float
 ) -> None:
     counter = Counter()
     tracker = counting(counter, budget=LIMITED)
-    charge = charged(tracker, asking(chars=chars, stream=stream))
 
-    asked_before = list(counter.asked)
+    charge = charged(tracker, asking(chars=chars), model)
+
     reserved = tracker.budget.reserved_nano_usd
-    if stream:
-        await charge.counted(0.0)
-
-    if chars == SHORT:
-        assert asked_before == ["gpt-4o"]
-        assert reserved == 42 * NANO // 1000
+    assert reserved * 1000 / NANO == pytest.approx(chars / chars_a_token, abs=12)
+    assert counter.asked == []
     charge.drop(0.0)
     assert tracker.budget.reserved_nano_usd == 0
 

@@ -310,3 +310,23 @@ async def test_no_local_request_waits_longer_for_the_store(
                 why = (await one.get("/health"))["why"]
             assert why == "it does not answer in time"
             store.thaw()
+
+
+async def test_a_large_prompt_that_is_on_its_way_is_stopped_as_well(
+    tmp_path: Path, store: StoreServer, cloud: Upstream
+) -> None:
+    prompt = "x" * (16 * 1024 * 1024)  # more than sockets hold
+    async with cut_before(int(cloud.url.rpartition(":")[2])) as way:
+        slow = backend("cloud", way.url.replace("redis:", "http:"), "open", "c")
+        with replicas(tmp_path, slow, {"box-1": store.url}) as (one,):
+            await one.ready()
+            assert (await one.ask("c")).status_code == 200
+            way.is_held = True
+            asked = asyncio.ensure_future(one.post("/v1/chat/completions", chat("c", prompt)))
+            await until(lambda: way.is_holding)
+            store.freeze()
+            assert (await asked).json()["error"]["code"] == "coordination_unavailable"
+            ended = way.ended
+            way.is_held = False
+            await until(lambda: way.ended > ended)
+            assert len(cloud.arrived) == 1

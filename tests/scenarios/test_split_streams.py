@@ -55,6 +55,9 @@ class Engine:
     ) -> UpstreamResponse:
         return cast("UpstreamResponse", ScriptedResponse(*self.parts))
 
+    def stop_unsent(self) -> None:
+        """Nothing is being written."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

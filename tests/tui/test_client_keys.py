@@ -11,6 +11,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from nexus_tui.app import NexusApp
+from nexus_tui.sources.client_keys import ClientKey, Used
+from nexus_tui.widgets.key_table import _month
 from tests.tui.client_keys import keys_of, make_keys
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import fixed_now
@@ -74,6 +76,22 @@ async def test_limits_are_bars_and_the_environments_keys_have_none() -> None:
     assert "revoked" in gone
     assert "3 created" in text
     assert "1 of the environment" in text
+
+
+@pytest.mark.parametrize(
+    ("spent", "budget", "shown"),
+    [
+        (1.25, 20, "$1.25/$20"),
+        (12.5, 500, "$12/$500"),  # with its cents it would not fit
+        (1234.5, 5000, "$1,234/$5000"),
+    ],
+)
+def test_an_amount_is_whole_or_has_no_cents(spent: float, budget: float, shown: str) -> None:
+    text, _ = _month(
+        ClientKey(name="a", state="active", budget_usd=budget, used=Used(spent_usd=spent))
+    )
+
+    assert text.partition(" ")[2] == shown
 
 
 async def test_the_selected_key_is_told_in_words_at_every_width() -> None:

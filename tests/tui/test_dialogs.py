@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from nexus_core.control.commands import Command, Outcome
 from nexus_tui.app import NexusApp
 from nexus_tui.keymap.keys import remapped
-from nexus_tui.screens.dialog import Choose, Option
+from nexus_tui.screens.dialog import AskLine, Choose, Option
 from nexus_tui.widgets.base.lines import folded
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import press, screen_text
@@ -100,3 +100,16 @@ def test_a_line_is_wrapped_under_its_last_cell(text: str, width: int) -> None:
     assert lines[0].startswith("key ")
     assert all(line.startswith("    ") for line in lines[1:])
     assert "".join(line[4:] for line in lines).replace(" ", "") == text.replace(" ", "")
+
+
+async def test_what_is_wrong_with_a_text_is_told_in_full() -> None:
+    problem = "budget: must be dollars a month, such as 20 or 0.5; " * 4 + "or nothing"
+    app = NexusApp(make_stage().source, now=fixed_now)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(AskLine("Limits", check=lambda text: problem if text == "x" else None))
+        await pilot.pause()
+        await press(pilot, "x", "enter")
+        await until(lambda: problem in _in_the_box(app))
+        await press(pilot, "backspace", "enter")
+        assert len(app.screen_stack) == 1

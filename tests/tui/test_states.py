@@ -149,6 +149,24 @@ async def test_the_open_zone_is_cut_at_once_and_opened_only_after_a_question() -
         await until(lambda: stage.source.is_zone_enabled(PrivacyZone.OPEN))
 
 
+async def test_a_zone_that_is_closed_for_want_of_the_fleet_s_word_is_not_said_to_be_on() -> None:
+    stage = make_stage()
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        before = await press(pilot, "4")
+        stage.gateway.registry.set_cut_off(True)
+        app.painter.paint()
+        closed = await press(pilot)
+
+    assert [zone_line(text) for text in (before, closed)] == ["● on", "✗ closed, alone"]
+
+
+def zone_line(text: str) -> str:
+    line = next(one for one in text.splitlines() if one.startswith((" OPEN ", "▌OPEN ")))
+    return line[12:27].strip()
+
+
 async def test_the_zone_is_cut_from_within_a_dialog_too() -> None:
     stage = make_stage()
     app = make_app(stage)

@@ -8,8 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from nexus_core.upstream.base import UpstreamEngine, UpstreamNotSentError
+from nexus_core.upstream.http1 import Http1Engine
 from tests.faults.raw_server import RawRequest, RawServer, send_answer
 from tests.upstream.test_engines import engine, pieces_of, post, send_to
+from tests.waiting import turns
 
 __all__ = ["engine"]
 
@@ -48,3 +50,38 @@ async def test_it_is_asked_for_a_kept_connection_too(engine: UpstreamEngine) -> 
 
     assert left == []
     assert len(upstream.requests) == 1
+
+
+LARGE = b"x" * (32 * 1024 * 1024)  # more than sockets hold
+
+
+async def test_a_large_request_that_is_on_its_way_is_stopped_where_it_may_not_go_on() -> None:
+    arrives, may_read, engine = asyncio.Event(), asyncio.Event(), Http1Engine()
+    read = 0
+
+    async def slow(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: RawRequest
+    ) -> None:
+        nonlocal read
+        arrives.set()
+        await may_read.wait()
+        while data := await reader.read(1024 * 1024):
+            read += len(data)
+
+    may_send = True
+    async with RawServer(slow, read_bodies=False) as upstream:
+        request = replace(post(upstream.url, LARGE), may_send=lambda: may_send)
+        sending = asyncio.ensure_future(send_to(engine, request))
+        await arrives.wait()
+        engine.stop_unsent()
+        await turns()
+        assert not sending.done()
+
+        may_send = False
+        engine.stop_unsent()
+        with pytest.raises(UpstreamNotSentError):
+            await sending
+        may_read.set()
+
+    assert read < len(LARGE)
+    await engine.close()

@@ -70,6 +70,9 @@ class HeldStream:
         self.arrived.append(self._turns.count)
         return event
 
+    def stop_unsent(self) -> None:
+        pass
+
     async def close(self, *, is_read: bool = False) -> None:
         pass
 

@@ -70,12 +70,14 @@ class Shared:
         forwarder: Forwarder,
         operator: Callable[[], Operator],
         confirm: Callable[[str], None],
+        stop_unsent: Callable[[], None],
         worker: int | None = None,
     ) -> None:
         """
         Args:
             operator: who carries out what was switched elsewhere; asked when something was.
             confirm: has a backend asked that another replica can't reach.
+            stop_unsent: ends requests that may not be sent any more, where they have not left.
             worker: the number of this process among those of its replica.
         """
         fleet = live.config.fleet
@@ -89,7 +91,7 @@ class Shared:
         self._forwarder = forwarder
         self.leasing: Leasing | None = None  # None: limits are this process' own
         self._operator = operator
-        self._confirm = confirm
+        self._confirm, self._stop_unsent = confirm, stop_unsent
         self._hashed: tuple[Config, str] | None = None
         self._of_file = live.config  # as the file was when it was read or written last
         self._me = Myself(
@@ -113,7 +115,7 @@ class Shared:
         registry.cooldowns.on_rest = self.rests.asked
         if fleet.when_alone == "cut":
             self.open_zone = OpenZone(
-                self.link, fleet.open_zone_lease_seconds, registry.set_cut_off
+                self.link, fleet.open_zone_lease_seconds, self._close_open_zone
             )
             registry.zones.permission = self.open_zone.permits
             self.link.add(self.open_zone)  # after the switches: what was cut is cut before it opens
@@ -246,6 +248,12 @@ class Shared:
     def _rest(self, name: str, model: str | None, seconds: float, why: str) -> None:
         self._live.registry.cooldowns.rest(name, model, seconds, why, is_asked_here=False)
 
+    def _close_open_zone(self, is_closed: bool) -> None:
+        """What is under way goes on, but for what has not left yet."""
+        self._live.registry.set_cut_off(is_closed)
+        if is_closed:
+            self._stop_unsent()
+
     def _heed(self, hints: Mapping[Place, str]) -> None:
         """See for ourselves what others find failing; it may be their own network."""
         cooldowns = self._live.registry.cooldowns
@@ -280,19 +288,7 @@ class Shared:
 
     def _only_myself(self) -> Member:
         me = self._myself()
-        return Member(
-            process=me.process,
-            replica=me.replica,
-            address=me.address,
-            pid=me.pid,
-            worker=me.worker,
-            version=me.version,
-            config_hash=me.config_hash,
-            started=me.started,
-            beat_seconds_ago=max(0.0, self._live.now() - me.started),
-            switches=0,
-            is_dead=False,
-        )
+        return me.as_member(beat_seconds_ago=self._live.now() - me.started)
 
     @property
     def closed(self) -> tuple[str, ...]:

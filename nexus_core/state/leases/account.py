@@ -22,7 +22,7 @@ class MoneyLease:
     """The lease on one account."""
 
     __slots__ = (
-        *("_base", "_before", "_claimed", "_others", "_rate", "_spent_at_first", "_used_at"),
+        *("_base", "_before", "_claimed", "_others", "_rate", "_used_at"),
         *("books", "ceiling", "elsewhere", "is_refused", "name", "pending", "pledged", "reported"),
         *("room", "seen_floor", "seen_granted", "seen_spent", "step"),
     )
@@ -43,8 +43,8 @@ class MoneyLease:
         self.seen_spent: Mapping[str, Any] = {}  # by owner, as last heard
         self.seen_granted: Mapping[str, Any] = {}
         self.seen_floor: Mapping[str, Any] = {}  # by ledger
-        self._base = 0  # spent under this owner's name before the books count
-        self._spent_at_first = 0  # what the books said then
+        # What was spent under this owner's name before the books count, less what they said then.
+        self._base = 0
         self._others = 0
         self._rate = 0.0  # nano-dollars a second
         self._claimed = 0
@@ -54,7 +54,7 @@ class MoneyLease:
     @property
     def spent(self) -> int:
         """What this owner has spent this month."""
-        return self._base + self.books.spent - self._spent_at_first
+        return self._base + self.books.spent
 
     @property
     def held(self) -> int:
@@ -64,11 +64,13 @@ class MoneyLease:
     @property
     def left(self) -> int:
         """What may be reserved without asking."""
-        return self.ceiling - self.held
+        books = self.books
+        return self.ceiling - self._base - books.spent - books.reserved - self.pledged
 
     def begin(self, base: int, spent_at_first: int) -> None:
         """Count on from here."""
-        self._base, self._spent_at_first = base, spent_at_first
+        self._base = base - spent_at_first
+        self._claimed = self.spent + self.books.reserved
         self._add_up()
 
     def count_others(self, nano_usd: int) -> None:
@@ -77,11 +79,15 @@ class MoneyLease:
         self._add_up()
 
     def _add_up(self) -> None:
-        self.elsewhere = self._others + self._base - self._spent_at_first
+        self.elsewhere = self._others + self._base
 
     def likely(self, step: int) -> int:
-        """What is worth asking for beside a request of this estimate."""
-        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step)
+        """What is worth asking for beside a request of this estimate.
+
+        While the rate rises, as much as was claimed since the last report.
+        """
+        of_late = self.spent + self.books.reserved - self._claimed
+        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step, of_late)
 
     def wanted(self, at: float, step: int) -> int:
         """How much should be left: what a second costs, at least two estimates; 0 while idle."""
@@ -95,4 +101,4 @@ class MoneyLease:
         if at - self._used_at > _IDLE_SECONDS:
             self._rate = 0.0
             return 0
-        return self.likely(step)
+        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step)

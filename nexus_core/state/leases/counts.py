@@ -129,11 +129,16 @@ class Counts:
         term = self.term
         return count.lacks_word or (term.is_alone and term.was_heard and term.age < term.dead_after)
 
-    def covers(self, count: Count) -> bool:
-        """Whether what is in use now is held."""
+    def covers(self, count: Count, *, is_fresh: bool = False) -> bool:
+        """Whether what is in use now is held.
+
+        Args:
+            is_fresh: what was granted may be used in this moment; else it is found out.
+        """
         used = count.used()
-        count.peak = max(count.peak, used)
-        return used <= self.usable(count)
+        if used > count.peak:
+            count.peak = used
+        return used <= (count.held if is_fresh else self.usable(count))
 
     async def obtain(self, count: Count) -> bool:
         """Have the store grant what is in use now, the asker's own included; False: it does not."""

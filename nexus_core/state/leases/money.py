@@ -122,6 +122,7 @@ class MoneyLeases:
             self._count_on(lease)
         self._identity, self._owner = identity, identity.owner
         self._recovered = recovered
+        self._changed()
         self._link.hurry()
 
     def raise_to(self, spent: Mapping[str, Mapping[str | None, int]], month: str) -> None:
@@ -150,16 +151,22 @@ class MoneyLeases:
         is_over = self.term.is_alone and self.when_alone == "block" and not self.term.is_fresh
         return self._is_out or is_over
 
-    def covers(self, leases: Iterable[MoneyLease], nano_usd: int) -> bool:
-        """Whether a request of this estimate may be sent without asking."""
+    def covers(self, leases: Iterable[MoneyLease], nano_usd: int, is_fresh: bool = False) -> bool:
+        """Whether a request of this estimate may be sent without asking.
+
+        `is_fresh`: what was granted may be used in this moment; else it is found out.
+        """
         if not self.is_enforced:
             return True
-        alone = self.when_alone if self.term.is_alone else "block"
-        if alone == "allow":
+        is_alone, when_alone = self.term.is_alone, self.when_alone
+        if is_alone and when_alone == "allow":
             return True
-        if not (self.term.is_fresh or alone == "grant"):
+        if not (is_fresh or self.term.is_fresh or (is_alone and when_alone == "grant")):
             return False
-        return all(lease.left >= nano_usd for lease in leases)
+        for lease in leases:  # noqa: SIM110 - a generator costs more than the rest
+            if lease.left < nano_usd:
+                return False
+        return True
 
     async def obtain(self, leases: tuple[MoneyLease, ...], nano_usd: int) -> bool:
         """Have the store grant a request's estimate.
@@ -216,6 +223,7 @@ class MoneyLeases:
         for lease, _ in wanted:
             if lease.name in told:
                 self._take_in(lease, told[lease.name], is_beat=False)
+        self._changed()
         return not answer.get("refused") and all(
             lease.ceiling >= ceiling for lease, ceiling in wanted
         )
@@ -276,7 +284,8 @@ class MoneyLeases:
             "spent": str(lease.spent),
             "held": str(lease.held),
             "keep": str(max([lease.ceiling, *lease.pending])),
-            "want": str(max(0, wanted - lease.left)),
+            # Beyond what is larger, spent or granted: after a start nothing is granted.
+            "want": str(max(0, lease.held + wanted - max(lease.ceiling, lease.spent))),
             "step": str(lease.step),
         }
         if limit is not None:
@@ -346,6 +355,7 @@ class MoneyLeases:
         for lease in self._accounts.values():
             lease.ceiling, lease.reported = 0, 0
             self._count_on(lease)
+        self._changed()
         self._link.hurry()
 
     # --- after a start -------------------------------------------------------------------
@@ -364,6 +374,7 @@ class MoneyLeases:
         for lease in self._accounts.values():
             self._count_on(lease)
         self._joined.set()
+        self._changed()
         self._link.hurry()
 
     def _count_on(self, lease: MoneyLease) -> None:

@@ -30,44 +30,62 @@ class RateLease:
     """One limit of a key, and this process' chunk of it."""
 
     __slots__ = (
-        *("_alone_full_at", "_per_second", "_since", "_used", "aside", "back", "full_at", "left"),
-        *("limit", "name", "refused_until", "used_at", "wait_until"),
+        *("_alone_full_at", "_per_second", "_since", "_taken", "_used", "_used_at_first", "aside"),
+        *("back", "full_at", "left", "limit", "name", "refused_until", "used_at", "wait_until"),
     )
 
     def __init__(self, name: str, limit: int) -> None:
         """`name`: its field in the store."""
         self.name = name
         self.limit = limit
-        self.left = 0  # of the chunk; below 0 where more was used than taken
+        # Of the chunk, less what is used; below 0 where more was used than taken. It is all that a
+        # request changes.
+        self.left = 0
         self.aside = 0  # of it, for requests that wait for the store
         self.back = 0  # to be given back (below 0: owed) with the next report
         self.full_at = 0.0  # when all of the fleet's limit may be used again, as last heard
         self.refused_until = 0.0
         self.wait_until = 0.0  # when the refused request fits in
-        self.used_at = 0.0
+        self.used_at = 0.0  # when a look last found it used
         self._alone_full_at = 0.0  # of this process' share, while it is alone
-        self._per_second = 0.0
-        self._used = 0  # since
+        self._taken = 0  # of the fleet's limit, in all
+        self._used = 0  # of that, as a look found it
+        self._per_second = 0.0  # as it was used since
         self._since = 0.0
+        self._used_at_first = 0  # then
 
     @property
     def free(self) -> int:
         """How much may be used without asking."""
         return self.left - self.aside
 
-    def use(self, count: int, at: float) -> None:
-        """So much of the chunk is used."""
-        self.left -= count
-        self.used_at = at
-        self._used += count
+    def take(self, count: int) -> None:
+        """The chunk is so much larger."""
+        self.left += count
+        self._taken += count
+
+    def look(self, at: float) -> None:
+        """See how fast it is used; asked at every report."""
+        used = self._taken - self.left
+        if used != self._used:
+            self._used, self.used_at = used, at
         if at - self._since >= _CHUNK_SECONDS:
             elapsed = min(at - self._since, 2.0)
-            self._per_second, self._used, self._since = self._used / elapsed, 0, at
+            self._per_second = (used - self._used_at_first) / elapsed
+            self._used_at_first, self._since = used, at
+
+    def give_back(self) -> None:
+        """What is left of the chunk goes back with the next report; what is owed is told there."""
+        self.back += self.left
+        self._taken -= self.left
+        self.left = 0
 
     def chunk(self, need: int, live: int) -> int:
-        """How much is worth taking at once."""
-        likely = int(self._per_second * _CHUNK_SECONDS)
-        return max(need, 1, min(likely, self.limit // (2 * max(1, live))))
+        """How much is worth taking at once; while the rate rises, as much as was used of late."""
+        share = self.limit // (2 * max(1, live))
+        of_late = self._taken - self.left - self._used_at_first
+        likely = max(int(self._per_second * _CHUNK_SECONDS), min(of_late, share // 4))
+        return max(need, 1, min(likely, share))
 
     def used(self, at: float) -> int:
         """How much of the fleet's limit is used, as last heard."""
@@ -158,7 +176,7 @@ class Rates:
         finally:
             for rate, count in needs:
                 rate.aside -= count
-                rate.left += int(took.get(rate.name, 0))
+                rate.take(int(took.get(rate.name, 0)))
         at = self.clock()
         self._hear(table(answer.get("ahead")), at)
         if not answer.get("refused"):
@@ -185,9 +203,9 @@ class Rates:
         self._seq += 1
         at, back = self.clock(), JsonObject()
         for rate in self.items.values():
+            rate.look(at)
             if rate.left < 0 or (not rate.aside and at - rate.used_at > _IDLE_SECONDS):
-                rate.back += rate.left
-                rate.left = 0
+                rate.give_back()
             if not rate.back:
                 continue
             back[rate.name] = {"count": rate.back, "limit": rate.limit}

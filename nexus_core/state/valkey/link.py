@@ -15,7 +15,7 @@ from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.state.base import BeatPart, Member, StoreUnavailableError
 from nexus_core.state.clock import lease_clock
 from nexus_core.state.valkey.members import Myself, read_members
-from nexus_core.state.valkey.wire import Wire, connected, key_prefix
+from nexus_core.state.valkey.wire import Node, Wire, connected, key_prefix
 from nexus_core.types import JsonObject, is_list
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class ValkeyLink:
         self.beat_seconds = 0.0  # of the newest answered beat
         self._config = config
         self._store = config.store
+        self._nodes: list[Node] = []  # of a cluster, as it was known last
         self._key = f"{key_prefix(config.name)}run"
         self._channel = f"{key_prefix(config.name)}nudge"
         self._myself = myself
@@ -143,7 +144,7 @@ class ValkeyLink:
         while True:
             beats, nudges = self.beats, None
             try:
-                async with connected(self._config) as wire:
+                async with connected(self._config, nodes=self._nodes) as wire:
                     self._greet(wire)
                     # Anew with each connection: a channel that is cut off is silent, not closed.
                     nudges = tasks.create_task(self._hear_nudges(), name="fleet-nudges")
@@ -334,7 +335,7 @@ class ValkeyLink:
         while True:
             try:
                 async with (
-                    connected(self._config, knows=False) as wire,
+                    connected(self._config, knows=False, nodes=self._nodes) as wire,
                     aclosing(wire.listen(self._channel)) as messages,
                 ):
                     async for process in messages:
@@ -349,7 +350,7 @@ class ValkeyLink:
         Raises:
             StoreUnavailableError: the store can't be asked.
         """
-        async with asyncio.timeout(1), connected(self._config) as wire:
+        async with asyncio.timeout(1), connected(self._config, nodes=self._nodes) as wire:
             said = msgspec.json.decode(self._payload("forget"))
             question = msgspec.json.encode({**said, "replica_to_forget": replica})
             answer = await wire.run(self._key, "forget", question)
@@ -361,7 +362,7 @@ class ValkeyLink:
         if self.beats == 0:
             return
         try:
-            async with asyncio.timeout(1), connected(self._config) as wire:
+            async with asyncio.timeout(1), connected(self._config, nodes=self._nodes) as wire:
                 self._greet(wire)
                 await wire.run(self._key, "leave", self._payload("leave"))
         except (StoreUnavailableError, TimeoutError) as error:

@@ -32,6 +32,24 @@ class Myself(msgspec.Struct, frozen=True, kw_only=True):
     config_hash: str
     started: float
 
+    def as_member(
+        self, *, beat_seconds_ago: float, switches: int = 0, is_dead: bool = False
+    ) -> Member:
+        """The process with what the store knows of it."""
+        return Member(
+            process=self.process,
+            replica=self.replica,
+            address=self.address,
+            pid=self.pid,
+            worker=self.worker,
+            version=self.version,
+            config_hash=self.config_hash,
+            started=self.started,
+            beat_seconds_ago=max(0.0, beat_seconds_ago),
+            switches=switches,
+            is_dead=is_dead,
+        )
+
 
 def process_id(replica: str, worker: int | None) -> str:
     """A name that no other start of a process has."""
@@ -58,24 +76,14 @@ def config_hash(config: Config) -> str:
 def read_members(told: object) -> tuple[Member, ...]:
     """The members of a beat's answer; by replica and worker, the newest process first of each."""
     found: list[Member] = []
-    for process, text, age_ms, is_dead, switches in told if is_list(told) else ():
+    for _process, text, age_ms, is_dead, switches in told if is_list(told) else ():
         try:
             me = msgspec.json.decode(text, type=Myself)
         except msgspec.DecodeError:
             continue  # of a version that tells other things
         found.append(
-            Member(
-                process=process,
-                replica=me.replica,
-                address=me.address,
-                pid=me.pid,
-                worker=me.worker,
-                version=me.version,
-                config_hash=me.config_hash,
-                started=me.started,
-                beat_seconds_ago=max(0.0, age_ms / 1000),
-                switches=int(switches),
-                is_dead=bool(is_dead),
+            me.as_member(
+                beat_seconds_ago=age_ms / 1000, switches=int(switches), is_dead=bool(is_dead)
             )
         )
     return tuple(sorted(found, key=lambda one: (one.replica, one.worker or 0, -one.started)))

@@ -7,13 +7,17 @@ Only the link's own tasks hold a connection: a call that is cancelled leaves its
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 import msgspec
-from redis.asyncio.connection import Connection, UnixDomainSocketConnection, parse_url
+from redis.asyncio.connection import (
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
@@ -21,6 +25,7 @@ from redis.exceptions import NoScriptError, RedisError
 from nexus_core.config.sections.fleet import FleetConfig, split_address
 from nexus_core.state.base import StoreUnavailableError
 from nexus_core.state.valkey.program import program
+from nexus_core.state.valkey.words import at_first, our_errors
 from nexus_core.types import JsonObject, is_object
 
 CALL_SECONDS = 0.2
@@ -34,9 +39,9 @@ _NOT_OURS = frozenset(
         *("retry_on_timeout", "retry_on_error", "health_check_interval"),
     }
 )
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
 
 Words = tuple[str | bytes | int, ...]
+Node = tuple[str, int]  # host and port
 
 
 class _Connection(Protocol):
@@ -70,7 +75,7 @@ class Wire:
         Raises:
             StoreUnavailableError: there is none in time, or it is an error.
         """
-        with _our_errors():
+        with our_errors():
             async with asyncio.timeout(CALL_SECONDS):
                 await self._connection.send_command(*words)
                 return await self._connection.read_response()
@@ -82,7 +87,7 @@ class Wire:
             StoreUnavailableError: as `ask`.
         """
         script = program()
-        with _our_errors():
+        with our_errors():
             async with asyncio.timeout(CALL_SECONDS):
                 try:
                     await self._connection.send_command(
@@ -107,7 +112,7 @@ class Wire:
         """
         await self.ask("SUBSCRIBE", channel)
         while True:
-            with _our_errors():
+            with our_errors():
                 kind, _, text = await self._connection.read_response()
             if kind == b"message":
                 yield text.decode()
@@ -117,30 +122,37 @@ class Wire:
 
 
 @asynccontextmanager
-async def connected(config: FleetConfig, *, knows: bool = True) -> AsyncGenerator[Wire]:
+async def connected(
+    config: FleetConfig, *, knows: bool = True, nodes: list[Node] | None = None
+) -> AsyncGenerator[Wire]:
     """A connection to the server that takes writes now, for the block.
 
     Args:
         knows: whether to read its run id and facts, as the first thing on this connection.
+        nodes: of a cluster, as they were known last: they are asked where the URL's is silent.
+            Kept up to date here.
 
     Raises:
         StoreUnavailableError: there is none, or it ends in the block.
     """
-    wire = Wire(await _connect(config))
+    url = None if config.sentinels else config.url
+    with at_first(url):
+        wire = Wire(await _connect(config, [] if nodes is None else nodes))
     try:
         if knows:
-            wire.facts = await _facts(wire)
+            with at_first(url):
+                wire.facts = await _facts(wire)
         yield wire
     finally:
         await wire.close()
 
 
-async def _connect(config: FleetConfig) -> _Connection:
+async def _connect(config: FleetConfig, nodes: list[Node]) -> _Connection:
     own = _settings(config.url)
     if config.sentinels:
-        own = {**own, **await _of_sentinels(config)}
+        own = {**own, **await _of_sentinels(config, own)}
     elif config.cluster:
-        own = {**own, **await _of_cluster(config, own)}
+        own = {**own, **await _of_cluster(config, own, nodes)}
     return await _opened(own)
 
 
@@ -164,7 +176,7 @@ async def _opened(settings: dict[str, Any]) -> _Connection:
     except (TypeError, ValueError, RedisError) as error:
         raise StoreUnavailableError(_BAD_OPTION) from error
     try:
-        with _our_errors():
+        with our_errors():
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await connection.connect()
     except BaseException:
@@ -173,39 +185,67 @@ async def _opened(settings: dict[str, Any]) -> _Connection:
     return connection
 
 
-async def _of_sentinels(config: FleetConfig) -> dict[str, Any]:
-    """Where the primary is, as the first sentinel says that knows."""
+async def _of_sentinels(config: FleetConfig, own: dict[str, Any]) -> dict[str, Any]:
+    """Where the primary is, as the first sentinel says that knows.
+
+    With TLS in the URL a sentinel may have it, too; that is tried second, as it then ends a
+    connection without it at once. The primary shows its certificate in any case.
+    """
     why = "no sentinel knows it"
+    ways: list[dict[str, Any]] = [{}]
+    if own.get("connection_class") is SSLConnection:
+        is_of_tls = ("connection_class", "ssl_")
+        ways.append({name: value for name, value in own.items() if name.startswith(is_of_tls)})
     for text in config.sentinels:
         host, port = split_address(text)
-        try:
-            wire = Wire(await _opened({"host": host, "port": port}))
-        except StoreUnavailableError as error:
-            why = str(error)
-            continue
-        try:
-            found = await wire.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", config.master)
-        except StoreUnavailableError as error:
-            why = str(error)
-            continue
-        finally:
-            await wire.close()
-        if found:
-            return {"host": found[0].decode(), "port": int(found[1])}
+        for way in ways:
+            try:
+                wire = Wire(await _opened({"host": host, "port": port, **way}))
+                try:
+                    found = await wire.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", config.master)
+                finally:
+                    await wire.close()
+            except StoreUnavailableError as error:
+                why = str(error)
+            else:
+                if found:
+                    return {"host": found[0].decode(), "port": int(found[1])}
+                break
     raise StoreUnavailableError(f"{config.master} is not known to the sentinels: {why}")
 
 
-async def _of_cluster(config: FleetConfig, own: dict[str, Any]) -> dict[str, Any]:
-    """Which node has the slot of the fleet's keys."""
-    wire = Wire(await _opened(own))
-    try:
-        slot = await wire.ask("CLUSTER", "KEYSLOT", key_prefix(config.name))
-        for first, last, (host, port, *_), *_ in await wire.ask("CLUSTER", "SLOTS"):
-            if first <= slot <= last:
-                return {"host": host.decode() or own.get("host"), "port": int(port)}
-    finally:
-        await wire.close()
-    raise StoreUnavailableError("no node of the cluster has the fleet's slot")
+async def _of_cluster(
+    config: FleetConfig, own: dict[str, Any], nodes: list[Node]
+) -> dict[str, Any]:
+    """Which node has the slot of the fleet's keys, as the first one says that answers."""
+    why: StoreUnavailableError | None = None
+    for node in [{}, *({"host": host, "port": port} for host, port in nodes)]:
+        try:
+            wire = Wire(await _opened({**own, **node}))
+        except StoreUnavailableError as error:
+            why = why or error  # that of the URL's node
+            continue
+        try:
+            slot = await wire.ask("CLUSTER", "KEYSLOT", key_prefix(config.name))
+            slots = await wire.ask("CLUSTER", "SLOTS")
+        finally:
+            await wire.close()
+        asked = str({**own, **node}.get("host"))
+        places = [
+            (first <= slot <= last, [_node(one, asked) for one in those])
+            for first, last, *those in slots
+        ]
+        nodes[:] = dict.fromkeys(one for _, those in places for one in those)
+        for is_ours, (primary, *_) in places:
+            if is_ours:
+                return {"host": primary[0], "port": primary[1]}
+        raise StoreUnavailableError("no node of the cluster has the fleet's slot")
+    raise why or StoreUnavailableError("no node of the cluster is known")
+
+
+def _node(told: Sequence[Any], asked: str) -> Node:
+    """A node as CLUSTER SLOTS tells of it; without a host it is where it was asked."""
+    return (told[0] or b"").decode() or asked, int(told[1])
 
 
 def key_prefix(fleet: str) -> str:
@@ -227,35 +267,3 @@ async def _facts(wire: Wire) -> Facts:
 def _lines(info: str) -> dict[str, str]:
     pairs = (line.partition(":") for line in info.splitlines())
     return {name: value.strip() for name, _, value in pairs}
-
-
-@contextmanager
-def _our_errors() -> Generator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise StoreUnavailableError("it does not answer in time") from error
-    except (RedisError, OSError) as error:
-        raise StoreUnavailableError(in_words(error)) from error
-
-
-def in_words(error: Exception) -> str:
-    """What a server or the network said, for people; never a password."""
-    text = " ".join(_CREDENTIALS.sub("", str(error)).split())[:200] or type(error).__name__
-    for mark, words in _MEANINGS:
-        if mark in text:
-            return words
-    return text.rstrip(".")
-
-
-_MEANINGS = (
-    ("read only replica", "it is a read-only replica; name the primary, or its sentinels"),
-    ("> 'maxmemory'", "its memory is full (maxmemory)"),
-    ("NOPERM", "its ACL refuses a command that the fleet needs (EVALSHA, EVAL, INFO, SUBSCRIBE)"),
-    ("no permissions", "its ACL refuses a command that the fleet needs (EVALSHA, EVAL, INFO)"),
-    ("WRONGPASS", "it refuses the password"),
-    ("invalid username-password", "it refuses the password"),
-    ("Authentication required", "it asks for a password"),
-    ("MOVED", "the fleet's keys are on another node of its cluster; set cluster = true"),
-    ("is loading the dataset", "it is loading its data"),
-)

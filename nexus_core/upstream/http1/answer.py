@@ -50,10 +50,11 @@ class Answer:
 
         Raises:
             UpstreamProtocolError: nothing will: it ended early, or is no HTTP.
+            UpstreamNotSentError: nothing will: the rest of the request was held back.
         """
         if self._failure is not None:
             # Another one each time: the traceback of one that was raised would grow.
-            raise UpstreamProtocolError(str(self._failure)) from self._failure
+            raise type(self._failure)(str(self._failure)) from self._failure
         self._waiter = waiter = self._loop.create_future()
         return waiter
 

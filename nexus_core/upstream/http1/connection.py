@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 import select
+import socket
+import struct
 from collections.abc import Callable
 from typing import cast
 
 import httptools
 
 from nexus_core.upstream import transport_errors as wording
-from nexus_core.upstream.base import MAX_HEAD_BYTES, UpstreamError, UpstreamProtocolError
+from nexus_core.upstream.base import (
+    MAX_HEAD_BYTES,
+    MaySend,
+    UpstreamError,
+    UpstreamProtocolError,
+    always,
+)
 from nexus_core.upstream.http1.answer import Answer
 from nexus_core.upstream.http1.request_head import Origin, RequestHead
 
@@ -19,10 +27,9 @@ _AT_ONCE_BYTES = 64 * 1024  # of a request that is written in one go; more of it
 # How every answer begins; the parser itself would take RTSP's, too, and a reason without a space.
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r\n]")
 _STATUS_BYTES = 13
+_DROP = struct.pack("ii", 1, 0)  # SO_LINGER: what the kernel has not sent is dropped with a close
 _BEGINS = b"HTTP/1."
 _NO_BODY = frozenset({204, 304})
-# As long as a turn of a busy loop takes; no server waits so briefly for the next request.
-_JUST_NOW_SECONDS = 0.002
 _MAX_NAMES, _MAX_NAME_BYTES = 1024, 64  # that are kept
 
 _names: dict[bytes, str] = {}  # of headers, in lower case: always the same few
@@ -43,13 +50,14 @@ class Connection(asyncio.Protocol):
         self.origin = origin
         self.loop = asyncio.get_running_loop()
         self.idle_since = 0.0  # by the loop's clock
-        self._was_kept = False  # idle before, and then used again
         self._when_idle = when_idle
         self._when_lost = when_lost
         self._transport: asyncio.Transport | None = None  # None: not yet, or lost
+        self._socket: socket.socket | None = None
         self._poll: select.poll | None = None  # asks whether there is anything to read
         self._answer: Answer | None = None  # that the next bytes belong to
         self._unsent: memoryview | None = None  # of a request's body
+        self._may_send: MaySend | None = None  # of a request that takes a while to write
         self._is_write_paused = False
         self._is_read_paused = False
         # Of the answer that is under way
@@ -75,8 +83,8 @@ class Connection(asyncio.Protocol):
 
     # Its user
 
-    def ask(self, head: RequestHead, body: bytes) -> Answer:
-        """Write a request; its answer begins later."""
+    def ask(self, head: RequestHead, body: bytes, may_send: MaySend = always) -> Answer:
+        """Write a request; its answer begins later. `may_send` is for `stop_unsent`."""
         transport = self._transport
         self._answer = answer = Answer(self)
         self._status, self._head_bytes = 0, 0
@@ -91,35 +99,41 @@ class Connection(asyncio.Protocol):
             if len(body) <= _AT_ONCE_BYTES:
                 transport.write(begin + body)
             else:
-                self._unsent = memoryview(body)
+                self._unsent, self._may_send = memoryview(body), may_send
                 transport.write(begin)
                 self._write_on()
         return answer
 
-    def is_usable(self, idle_for: float) -> bool:
+    def is_usable(self) -> bool:
         """Whether an idle connection may take a request: nothing came on it, nor its end.
 
         The socket itself is asked: what came while the loop was busy is not known here yet. A POST
         that fails on a closed connection can't be sent again: nobody knows if the first was read.
-        Only where the last answer has just ended it is not, if the backend has once gone on after
-        an answer: it neither closes behind each one without saying so nor sends more than that.
-
-        Args:
-            idle_for: seconds.
+        Also right behind an answer: some servers close after so many of them without saying so.
         """
         transport, poll = self._transport, self._poll
         if transport is None or transport.is_closing():
             return False
-        if self._was_kept and idle_for < _JUST_NOW_SECONDS:
-            return True
-        self._was_kept = True
         return poll is None or not poll.poll(0)
 
+    def stop_unsent(self) -> None:
+        """End a request of which something is still to be sent, if it may not be sent any more."""
+        if self._may_send is not None and self._is_writing and not self._may_send():
+            self.fail(wording.not_sent())
+
+    @property
+    def _is_writing(self) -> bool:
+        transport = self._transport
+        is_left = self._unsent is not None
+        return is_left or (transport is not None and transport.get_write_buffer_size() > 0)
+
     def abort(self) -> None:
-        """Close it now, whatever is under way."""
-        self._unsent = None
+        """Close it now, whatever is under way; what has not left does not leave any more."""
         if self._transport is not None:
+            if self._is_writing and self._socket is not None:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
             self._transport.abort()
+        self._unsent = None
 
     def fail(self, failure: UpstreamError) -> None:
         """Close it, and say why to whoever waits for an answer."""
@@ -144,10 +158,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        socket = transport.get_extra_info("socket")
-        if socket is not None:  # else it is no real one
+        self._socket = transport.get_extra_info("socket")
+        if self._socket is not None:  # else it is no real one
             self._poll = select.poll()
-            self._poll.register(socket.fileno(), select.POLLIN)
+            self._poll.register(self._socket.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -187,7 +201,7 @@ class Connection(asyncio.Protocol):
             answer.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = self._poll = self._unsent = None
+        self._transport = self._poll = self._socket = self._unsent = self._may_send = None
         del self._parser  # which holds this object, too
         self.fail(UpstreamProtocolError(wording.ENDED_EARLY if self._status else wording.NO_ANSWER))
         self._when_lost(self)
@@ -287,7 +301,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self, answer: Answer) -> None:
         """An answer is whole: the connection is free, or has had its time."""
-        self._answer = None
+        self._answer = self._may_send = None
         transport = self._transport
         is_clean = self._may_be_kept and not self._has_surplus and self._unsent is None
         # What is left of the request in the transport would not be read as one.

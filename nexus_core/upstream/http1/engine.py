@@ -50,7 +50,7 @@ class Http1Engine:
         if request.may_send is not always and not request.may_send():
             connection.abort()
             raise wording.not_sent()
-        answer = connection.ask(head, request.body)
+        answer = connection.ask(head, request.body, request.may_send)
         try:
             while not answer.status:
                 await answer.more()
@@ -59,6 +59,10 @@ class Http1Engine:
             await answer.close()
             raise
         return answer
+
+    def stop_unsent(self) -> None:
+        for connection in list(self._open):
+            connection.stop_unsent()
 
     async def close(self) -> None:
         self._is_closed = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from nexus_core.types import CountMethod
 CAPACITY = 500  # sessions kept; the longest unused goes first
 _MOST_SUBAGENTS = 100  # of a session that are told apart
 _MOST_NAMES = 16  # models and backends of one that are told
+_REPORTED = CountMethod.REPORTED  # to look up a member is a call in Python 3.11
 
 # The program and the session's id; of a program that gives none, None.
 SessionKey: TypeAlias = tuple[str | None, str | None]
@@ -40,52 +41,42 @@ class Tally:
     # What was asked for, in order of appearance, and what served it last, by its own name.
     models: dict[str, str | None] = field(default_factory=dict)
     backends: dict[str, None] = field(default_factory=dict)
-    rows: deque[RequestRecord] = field(default_factory=deque)  # those still listed, oldest first
     subagents: dict[str, Tally] = field(default_factory=dict)
 
-    def came(self, row: RequestRecord) -> None:
-        """One more request, however far it is."""
+    def came(self, rows: Sequence[RequestRecord]) -> None:
+        """More requests, at least one, however far they are."""
         if not self.requests:
-            self.since = row.at
-        if row.at > self.last:
-            self.last = row.at
-        self.requests += 1
-        self.running += 1
-        self.rows.append(row)
-        models, asked = self.models, row.asked_model
-        if asked not in models and len(models) < _MOST_NAMES:
-            models[asked] = None
+            self.since = rows[0].at
+        self.last = max(self.last, *[row.at for row in rows])
+        self.requests += len(rows)
+        self.running += len(rows)
+        models = self.models
+        for asked in dict.fromkeys([row.asked_model for row in rows]):
+            if asked not in models and len(models) < _MOST_NAMES:
+                models[asked] = None
 
-    def ended(self, row: RequestRecord) -> None:
-        """One of them is over."""
-        self.running = max(self.running - 1, 0)  # one may have come before it was kept anew
-        ended = row.ended_at or 0.0
-        if ended > self.last:
-            self.last = ended
-        backend, asked = row.backend, row.asked_model
-        if backend is not None:
-            if asked in self.models:
-                self.models[asked] = row.route_model
-            if backend not in self.backends and len(self.backends) < _MOST_NAMES:
-                self.backends[backend] = None
-        if row.has_error:
-            self.errors += 1
-        if row.is_unpriced:
-            self.unpriced += 1
-        if (usage := row.usage) is None:
-            return
-        self.prompt_tokens += usage.prompt_tokens
-        self.completion_tokens += usage.completion_tokens
-        self.cached_tokens += usage.cached_tokens
-        if row.cost is not None:
-            self.cost_nano_usd += row.cost.nano_usd
-        if row.counted is not CountMethod.REPORTED:
-            self.is_estimated = True
-
-    def went(self, row: RequestRecord) -> None:
-        """The oldest request is listed no more; what it came to stays."""
-        if self.rows and self.rows[0] is row:
-            self.rows.popleft()
+    def ended(self, rows: Sequence[RequestRecord]) -> None:
+        """Some of them, at least one, are over."""
+        # One may have come before this was kept anew.
+        self.running = max(self.running - len(rows), 0)
+        self.last = max(self.last, *[row.ended_at or 0.0 for row in rows])
+        self.errors += sum([row.has_error for row in rows])
+        self.unpriced += sum([row.is_unpriced for row in rows])
+        served = [row for row in rows if row.backend is not None]
+        models, backends = self.models, self.backends
+        for asked, model in {row.asked_model: row.route_model for row in served}.items():
+            if asked in models:
+                models[asked] = model
+        for backend in dict.fromkeys([row.backend for row in served]):
+            if backend is not None and len(backends) < _MOST_NAMES:
+                backends[backend] = None
+        used = [(row, usage) for row in rows if (usage := row.usage) is not None]
+        self.prompt_tokens += sum([usage.prompt_tokens for _, usage in used])
+        self.completion_tokens += sum([usage.completion_tokens for _, usage in used])
+        self.cached_tokens += sum([usage.cached_tokens for _, usage in used])
+        self.cost_nano_usd += sum([row.cost.nano_usd for row, _ in used if row.cost is not None])
+        if not self.is_estimated:
+            self.is_estimated = any(row.counted is not _REPORTED for row, _ in used)
 
     @property
     def cached_share(self) -> float | None:
@@ -111,18 +102,13 @@ class SessionBook:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._sessions: OrderedDict[SessionKey, Tally] = OrderedDict()
-        # Of the last request that came, whose session is the newest: most are of the same.
-        self._last_origin: Origin | None = None
-        self._last: Tally | None = None
 
     @classmethod
-    def of(cls, rows: Iterable[RequestRecord]) -> SessionBook:
+    def of(cls, rows: Sequence[RequestRecord]) -> SessionBook:
         """A book of these requests alone, oldest first."""
         book = cls()
-        for row in rows:
-            book.came(row)
-            if row.ended_at is not None:
-                book.ended(row)
+        book.came(rows)
+        book.ended([row for row in rows if row.ended_at is not None])
         return book
 
     @property
@@ -135,22 +121,20 @@ class SessionBook:
         """Whether the next session makes it forget one."""
         return len(self._sessions) >= self._capacity
 
-    def came(self, row: RequestRecord) -> None:
-        """A request came; a call that was refused before it was routed belongs to no session."""
-        if row.refused is not None:
-            return
-        origin = row.origin
-        one = self._last if origin is self._last_origin else None
-        if one is None:
-            one = self._last = self._newest((origin.agent, origin.session))
-            self._last_origin = origin
-        one.came(row)
-        if (name := origin.subagent) is not None:
-            sub = one.subagents.get(name)
-            if sub is None and len(one.subagents) < _MOST_SUBAGENTS:
-                sub = one.subagents[name] = Tally(*one.key, name)
-            if sub is not None:
-                sub.came(row)
+    def came(self, rows: Iterable[RequestRecord]) -> None:
+        """Requests came, in this order; a call refused before it was routed is of no session.
+
+        Many are summed at once for far less than one by one.
+        """
+        for key, some in _by_session(rows).items():
+            one = self._newest(key)
+            one.came(some)
+            for name, own in _by_subagent(some):
+                sub = one.subagents.get(name)
+                if sub is None and len(one.subagents) < _MOST_SUBAGENTS:
+                    sub = one.subagents[name] = Tally(*key, name)
+                if sub is not None:
+                    sub.came(own)
 
     def _newest(self, key: SessionKey) -> Tally:
         sessions = self._sessions
@@ -163,32 +147,45 @@ class SessionBook:
             sessions.move_to_end(key)
         return one
 
-    def _of(self, origin: Origin) -> Tally | None:
-        if origin is self._last_origin:
-            return self._last
-        return self._sessions.get((origin.agent, origin.session))
-
-    def ended(self, row: RequestRecord) -> None:
-        """A request that came before is over."""
-        origin = row.origin
-        one = self._of(origin)
-        if one is None or row.refused is not None:
-            return
-        one.ended(row)
-        if origin.subagent is not None and origin.subagent in one.subagents:
-            one.subagents[origin.subagent].ended(row)
-
-    def went(self, row: RequestRecord) -> None:
-        """A request, the oldest of all, is listed no more."""
-        origin = row.origin
-        one = self._of(origin)
-        if one is None or row.refused is not None:
-            return
-        one.went(row)
-        if origin.subagent is not None and origin.subagent in one.subagents:
-            one.subagents[origin.subagent].went(row)
+    def ended(self, rows: Iterable[RequestRecord]) -> None:
+        """Requests that came before are over."""
+        for key, some in _by_session(rows).items():
+            one = self._sessions.get(key)
+            if one is None:
+                continue
+            one.ended(some)
+            for name, own in _by_subagent(some):
+                if name in one.subagents:
+                    one.subagents[name].ended(own)
 
     def clear(self) -> None:
         """Forget all of them."""
         self._sessions.clear()
-        self._last = self._last_origin = None
+
+
+def _by_session(rows: Iterable[RequestRecord]) -> dict[SessionKey, list[RequestRecord]]:
+    """Requests in their order; sessions with the latest request last."""
+    found: dict[SessionKey, list[RequestRecord]] = {}
+    some: list[RequestRecord] = []
+    last: Origin | None = None  # most are of the same as the one before
+    for row in rows:
+        if row.refused is not None:
+            continue
+        origin = row.origin
+        if origin is not last:
+            last = origin
+            key = origin.agent, origin.session
+            some = found.pop(key, [])
+            found[key] = some
+        some.append(row)
+    return found
+
+
+def _by_subagent(
+    rows: Iterable[RequestRecord],
+) -> Iterable[tuple[str, list[RequestRecord]]]:
+    found: dict[str, list[RequestRecord]] = {}
+    for row in rows:
+        if (name := row.origin.subagent) is not None:
+            found.setdefault(name, []).append(row)
+    return found.items()

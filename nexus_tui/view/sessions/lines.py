@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -30,14 +30,20 @@ def identity_of(tally: Tally) -> Identity:
     return (tally.agent, tally.session, tally.subagent)
 
 
-def lines_of(sessions: Iterable[Tally], opened: Collection[Identity]) -> Iterator[SessionLine]:
-    """Sessions in their order; of an open one subagents, the latest first, then its requests."""
+def lines_of(
+    sessions: Iterable[Tally], opened: Collection[Identity], listed: Sequence[RequestRecord]
+) -> Iterator[SessionLine]:
+    """Sessions in their order; of an open one subagents, the latest first, then its requests.
+
+    Args:
+        listed: all requests that are listed, oldest first.
+    """
     for session in sessions:
-        yield from _with_what_is_below(session, opened, 0)
+        yield from _with_what_is_below(session, opened, listed, 0)
 
 
 def _with_what_is_below(
-    tally: Tally, opened: Collection[Identity], depth: int
+    tally: Tally, opened: Collection[Identity], listed: Sequence[RequestRecord], depth: int
 ) -> Iterator[SessionLine]:
     identity = identity_of(tally)
     is_open = identity in opened
@@ -45,13 +51,17 @@ def _with_what_is_below(
     if not is_open:
         return
     for sub in sorted(tally.subagents.values(), key=lambda one: one.last, reverse=True):
-        yield from _with_what_is_below(sub, opened, depth + 1)
-    own = (row for row in reversed(tally.rows) if _is_own(row, tally))
-    for row in islice(own, MOST_REQUESTS):
+        yield from _with_what_is_below(sub, opened, listed, depth + 1)
+    for row in islice(_own(tally, listed), MOST_REQUESTS):
         yield SessionLine((row.request_id,), tally, row, depth + 1)
 
 
-def _is_own(row: RequestRecord, tally: Tally) -> bool:
-    """Of the session itself, or of a subagent too many to be told apart."""
-    name = row.origin.subagent
-    return name is None or tally.subagent is not None or name not in tally.subagents
+def _own(tally: Tally, listed: Sequence[RequestRecord]) -> Iterator[RequestRecord]:
+    """Of a session its own, and those of subagents too many to be told apart; the newest first."""
+    agent, session, subagent, told = tally.agent, tally.session, tally.subagent, tally.subagents
+    for row in reversed(listed):
+        origin = row.origin
+        if origin.session != session or origin.agent != agent or row.refused is not None:
+            continue
+        if origin.subagent == subagent or (subagent is None and origin.subagent not in told):
+            yield row

@@ -14,6 +14,7 @@ from textual.message_pump import MessagePump
 from textual.strip import Strip
 from textual.widget import Widget
 
+from nexus_tui.draw.in_place import write_in_place
 from nexus_tui.draw.palettes import Depth, palette
 from nexus_tui.draw.theme import style
 from nexus_tui.text.glyphs import in_ascii
@@ -120,10 +121,12 @@ class LineWidget(Widget):
             return
         new = list(self.lines(width, height)[:height])
         old, self._lines = self._lines, new
-        for first, last in _runs(old, new):
-            for y in range(first, last):
-                self._strips.pop(y, None)
-            self.refresh(Region(0, first, width, last - first))
+        runs = [*_runs(old, new)]
+        changed = [y for first, last in runs for y in range(first, last)]
+        for y in changed:
+            self._strips.pop(y, None)
+        if changed and not write_in_place(self, app_of(self), changed):
+            self.refresh(*[Region(0, first, width, last - first) for first, last in runs])
 
     def redraw_all(self) -> None:
         """Paint every line anew, as after a change of size or selection style."""

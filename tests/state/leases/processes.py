@@ -115,3 +115,11 @@ def process(
     for part in (made.counts, made.money, made.rates):
         link.add(part)
     return made
+
+
+async def joined(*processes: Process) -> None:
+    """Have them count, each in the name of its replica; returns once they do."""
+    for one in processes:
+        if one.money._identity is None:
+            one.join(one.link.replica)
+    await until(lambda: all(one.money._is_joined for one in processes))

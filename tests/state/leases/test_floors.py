@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nexus_core.state.leases.recovery import Identity
 from tests.fleet.server import StoreServer
-from tests.state.leases.processes import MONTH, process
-from tests.state.leases.test_money import COST, joined, spend_all
+from tests.state.leases.processes import MONTH, joined, process
+from tests.state.leases.test_money import COST, spend_all
 from tests.state.valkey.processes import running
 from tests.waiting import until
 

@@ -9,18 +9,11 @@ import pytest
 from nexus_core.state.leases.recovery import LOST, PRESUMED, Identity, Recovered
 from tests.fleet.cut import cut_before
 from tests.fleet.server import StoreServer
-from tests.state.leases.processes import MONTH, Books, Process, process
+from tests.state.leases.processes import MONTH, Books, Process, joined, process
 from tests.state.valkey.processes import dying, running
 from tests.waiting import turns, until
 
 COST = 10
-
-
-async def joined(*processes: Process) -> None:
-    for one in processes:
-        if one.money._identity is None:
-            one.join(one.link.replica)
-    await until(lambda: all(one.money._is_joined for one in processes))
 
 
 async def spend_all(one: Process, lease: object, books: Books, most: int = 1000) -> int:

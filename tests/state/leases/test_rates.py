@@ -17,7 +17,7 @@ async def begin(one: Process, rate: RateLease, amount: int = 1) -> float:
         wait = await one.rates.obtain((Need(rate, amount),))
         if wait:
             return wait
-    rate.use(amount, one.rates.clock())
+    rate.left -= amount
     return 0.0
 
 
@@ -52,10 +52,26 @@ async def test_a_wide_limit_is_taken_in_chunks(store: StoreServer) -> None:
         assert one.link.calls - one.link.beats - before < done * 0.6
 
 
+async def test_while_the_rate_rises_chunks_grow(store: StoreServer) -> None:
+    one = process(
+        store.url, "box-1", beat_milliseconds=1000, open_zone_lease_seconds=2, dead_after_seconds=4
+    )
+    rate = one.rates.share("rpm laptop", 60_000)
+    async with running(one.link):
+        before = one.link.calls - one.link.beats
+
+        for _ in range(1000):
+            assert not await begin(one, rate)
+
+        assert one.link.calls - one.link.beats - before <= 20
+
+
 async def test_a_chunk_is_never_more_than_a_share_of_the_limit() -> None:
     rate = RateLease("rpm laptop", 100)
+    rate.take(200)
     for step in range(200):
-        rate.use(1, step * 0.01)
+        rate.left -= 1
+        rate.look(step * 0.01)
 
     assert rate.chunk(1, live=4) == 12
     assert rate.chunk(30, live=4) == 30
@@ -67,8 +83,8 @@ async def test_both_limits_of_a_key_are_granted_or_none(store: StoreServer) -> N
     requests, tokens = one.rates.share("rpm laptop", 60), one.rates.share("tpm laptop", 100)
     async with running(one.link):
         assert not await one.rates.obtain((Need(requests, 1), Need(tokens, 100)))
-        requests.use(1, one.rates.clock())
-        tokens.use(100, one.rates.clock())
+        requests.left -= 1
+        tokens.left -= 100
 
         wait = await one.rates.obtain((Need(requests, 1), Need(tokens, 50)))
 

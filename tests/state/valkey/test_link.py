@@ -11,7 +11,7 @@ import pytest
 from nexus_core.state.base import StoreUnavailableError
 from nexus_core.state.clock import lease_clock
 from tests.fleet.cut import cut_before
-from tests.fleet.server import StoreServer, free_port, store_server
+from tests.fleet.server import StoreServer, store_server
 from tests.state.valkey.processes import Recorder, dying, make, running
 from tests.waiting import until
 
@@ -249,17 +249,6 @@ async def test_a_wrong_eviction_policy_is_seen() -> None:
         link = make(server.known().url, "box-1")
         async with running(link):
             assert link.eviction == "allkeys-lru"
-
-
-async def test_in_a_cluster_the_node_of_the_fleets_slot_is_found() -> None:
-    # Its bus would listen at the port plus 10,000, which there may not be.
-    bus = ("--cluster-port", str(free_port()))
-    with store_server("--cluster-enabled", "yes", *bus, port=free_port()) as server:
-        assert server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == "OK"
-        await until(lambda: "cluster_state:ok" in server.ask("CLUSTER", "INFO"))
-        link = make(server.known().url, "box-1", cluster=True)
-        async with running(link):
-            assert link.live == 1
 
 
 @pytest.mark.parametrize("step_ms", [30_000, -30_000, 3_600_000])

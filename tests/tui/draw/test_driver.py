@@ -42,17 +42,44 @@ def pipe() -> Iterator[Pipe]:
 # --- the writer ----------------------------------------------------------------------------
 
 
-def test_what_is_put_is_written_in_order(pipe: Pipe) -> None:
-    empty = threading.Event()
-    writer = TerminalWriter(pipe.writer, on_empty=empty.set)
-    writer.start()
+def test_what_is_put_is_written_at_once_where_the_terminal_takes_it(pipe: Pipe) -> None:
+    writer = TerminalWriter(pipe.writer, on_empty=lambda: None)  # its thread never runs
 
     assert writer.put("one ")
     assert writer.put("twö")
-    assert empty.wait(5)
-    writer.close()
 
     assert os.read(pipe.reader, 100).decode() == "one twö"
+
+
+def test_what_the_terminal_does_not_take_at_once_is_written_in_order(pipe: Pipe) -> None:
+    empty = threading.Event()
+    writer = TerminalWriter(pipe.writer, on_empty=empty.set)
+    writer.start()
+    texts = [letter * 50_000 for letter in "abcd"]
+
+    assert all(writer.put(text) for text in texts)  # a pipe holds 64 KB
+    seen = b""
+    while len(seen) < 200_000:
+        seen += os.read(pipe.reader, 10_000)
+
+    assert seen.decode() == "".join(texts)
+    assert empty.wait(5)
+    assert writer.put("e")  # by itself again
+    assert os.read(pipe.reader, 100) == b"e"
+    writer.close()
+    assert not writer.is_alive()
+
+
+def test_a_terminal_that_would_block_is_written_to_by_the_thread_alone(pipe: Pipe) -> None:
+    os.set_blocking(pipe.writer, True)
+    writer = TerminalWriter(pipe.writer, on_empty=lambda: None)
+
+    assert writer.put("x")
+    assert not select.select([pipe.reader], [], [], 0)[0]  # the thread does not run yet
+    writer.start()
+
+    assert os.read(pipe.reader, 100) == b"x"
+    writer.close()
 
 
 def test_a_terminal_that_is_not_read_refuses_and_never_blocks(pipe: Pipe) -> None:

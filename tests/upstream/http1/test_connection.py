@@ -6,7 +6,11 @@ import asyncio
 
 import pytest
 
-from nexus_core.upstream.base import MAX_HEAD_BYTES, UpstreamProtocolError, UpstreamRequest
+from nexus_core.upstream.base import (
+    MAX_HEAD_BYTES,
+    UpstreamProtocolError,
+    UpstreamRequest,
+)
 from nexus_core.upstream.http1.answer import READ_AHEAD_BYTES
 from tests.faults.raw_server import CHUNKED, LAST_CHUNK, answer_bytes, chunk_bytes, head_bytes
 from tests.upstream.http1.backends import Backend, whole
@@ -231,50 +235,6 @@ async def test_a_kept_connection_reads_although_nobody_has_read_the_answer_yet()
     assert backend.last.reads
     assert await is_kept(backend)
     assert await whole(answer) == body
-
-
-async def test_a_large_body_is_written_as_the_socket_takes_it() -> None:
-    backend = Backend()
-    body = bytes(range(256)) * 4096
-    asking = backend.ask(body)
-    await turns()
-    assert b"".join(backend.last.written).endswith(body)  # nothing held it up
-
-    await backend.say(answer_bytes(b"hi"))
-    assert await whole(await asking) == b"hi"
-
-
-async def test_an_answer_before_all_of_the_request_is_written_ends_the_connection() -> None:
-    backend = Backend()
-    first = backend.ask()
-    await backend.say(answer_bytes(b"hi"))
-    await whole(await first)
-    backend.connection.pause_writing()  # the socket is full
-    asking = backend.ask(b"x" * (1024 * 1024))
-    await turns(2)
-    assert len(b"".join(backend.last.written)) < 1024
-
-    await backend.say(answer_bytes(b"too large", status=413))
-    answer = await asking
-
-    assert (answer.status, await whole(answer)) == (413, b"too large")
-    assert backend.last.is_closing()
-
-
-async def test_a_body_goes_on_when_the_socket_takes_more() -> None:
-    backend = Backend()
-    first = backend.ask()
-    await backend.say(answer_bytes(b"hi"))
-    await whole(await first)
-    backend.connection.pause_writing()
-    body = bytes(range(256)) * 1024
-    asking = backend.ask(body)
-    await turns(2)
-    backend.connection.resume_writing()
-
-    assert b"".join(backend.last.written).endswith(body)
-    await backend.say(answer_bytes(b"hi"))
-    await asking
 
 
 async def test_a_cancelled_request_takes_its_connection_with_it() -> None:

@@ -7,6 +7,7 @@
 -- accounts:MONTH         set   accounts that anything is known of
 -- months                 set   for which there are any
 -- owners                 hash  owner -> "PROCESS SEQ REPLICA": who counts under its name now
+-- owners_end             zset  owner whose process is gone -> ms from which nothing asks for it
 --
 -- An account is "*" or a client key; an owner is a ledger, or one of the workers that share it. What
 -- an account has promised is the sum over its owners of what is larger, spent or ceiling: an owner
@@ -16,6 +17,7 @@
 
 local money = {}
 local KEEP_SECONDS = 70 * 86400
+local LATE_MS = 3600000 -- no call of a process that left comes later than that
 
 local function amount(text)
   return tonumber(text or "0") or 0
@@ -41,8 +43,8 @@ local function account_at(ctx, month, name)
   local one = {
     spent_key = ctx.key("spent:" .. month .. ":" .. name),
     granted_key = ctx.key("granted:" .. month .. ":" .. name),
+    floor_key = ctx.key("floor:" .. month .. ":" .. name),
   }
-  one.floor_key = ctx.key("floor:" .. month .. ":" .. name)
   one.spent, one.granted = pairs_of(one.spent_key), pairs_of(one.granted_key)
   one.floor = pairs_of(one.floor_key)
   return one
@@ -74,13 +76,18 @@ local function promised(one)
   return total + beyond(one, most)
 end
 
-local function write_spent(one, owner, nano)
-  if nano > amount(one.spent[owner]) then
-    one.spent[owner] = written(nano)
-    redis.call("HSET", one.spent_key, owner, one.spent[owner])
-    redis.call("EXPIRE", one.spent_key, KEEP_SECONDS)
+-- An amount that only grows, of `kept` as it is at `key`.
+local function raise(kept, key, name, nano)
+  if nano > amount(kept[name]) then
+    kept[name] = written(nano)
+    redis.call("HSET", key, name, kept[name])
+    redis.call("EXPIRE", key, KEEP_SECONDS)
   end
 end
+
+local function write_spent(one, owner, nano) raise(one.spent, one.spent_key, owner, nano) end
+
+local function write_floor(one, ledger, nano) raise(one.floor, one.floor_key, ledger, nano) end
 
 local function write_granted(one, owner, ceiling, held)
   local text = written(ceiling) .. " " .. written(held)
@@ -91,19 +98,16 @@ local function write_granted(one, owner, ceiling, held)
   end
 end
 
-local function write_floor(one, ledger, nano)
-  if nano > amount(one.floor[ledger]) then
-    one.floor[ledger] = written(nano)
-    redis.call("HSET", one.floor_key, ledger, one.floor[ledger])
-    redis.call("EXPIRE", one.floor_key, KEEP_SECONDS)
-  end
-end
-
 local function remember(ctx, month, name)
   local key = ctx.key("accounts:" .. month)
   redis.call("SADD", key, name)
   redis.call("EXPIRE", key, KEEP_SECONDS)
-  redis.call("SADD", ctx.key("months"), month)
+  if redis.call("SADD", ctx.key("months"), month) == 0 then return end
+  for _, one in ipairs(redis.call("SMEMBERS", ctx.key("months"))) do
+    if redis.call("EXISTS", ctx.key("accounts:" .. one)) == 0 then
+      redis.call("SREM", ctx.key("months"), one)
+    end
+  end
 end
 
 -- Whether this process counts under the owner's name, and how new its last report was.
@@ -117,6 +121,18 @@ end
 local function stand(ctx, owner, seq)
   local text = ctx.process .. " " .. written(seq) .. " " .. ctx.replica
   redis.call("HSET", ctx.key("owners"), owner, text)
+end
+
+-- Each replica without a disk is another ledger each time that it starts.
+local function drop_ended(ctx)
+  local ends = ctx.key("owners_end")
+  for _, owner in ipairs(redis.call("ZRANGEBYSCORE", ends, "-inf", ctx.now_ms, "LIMIT", 0, 100)) do
+    local text = redis.call("HGET", ctx.key("owners"), owner)
+    if text and not ctx.live[string.match(text, "^(%S+)")] then
+      redis.call("HDEL", ctx.key("owners"), owner)
+    end
+    redis.call("ZREM", ends, owner)
+  end
 end
 
 local function told(one, limit, owner)
@@ -137,7 +153,9 @@ end
 -- A process begins to count under an owner's name: what is known of the owner, and of the workers
 -- beside it. `first` tells the first one of a start of the whole replica.
 local function join(ctx, said)
+  drop_ended(ctx)
   stand(ctx, said.owner, 0)
+  redis.call("ZREM", ctx.key("owners_end"), said.owner)
   local ledger = said.ledger
   local is_first = begin(ctx, said)
   local found = {}
@@ -244,11 +262,13 @@ end
 -- A process ends in order: what it did not spend is free. What one that died had is not: it may have
 -- been spent.
 function money.leave(ctx, process)
-  if process ~= ctx.process then return end
+  local is_own = process == ctx.process
   local flat = redis.call("HGETALL", ctx.key("owners"))
   for at = 1, #flat, 2 do
     if string.match(flat[at + 1], "^(%S+)") == process then
-      for _, month in ipairs(redis.call("SMEMBERS", ctx.key("months"))) do
+      local after_ms = is_own and LATE_MS or KEEP_SECONDS * 1000
+      redis.call("ZADD", ctx.key("owners_end"), ctx.now_ms + after_ms, flat[at])
+      for _, month in ipairs(is_own and redis.call("SMEMBERS", ctx.key("months")) or {}) do
         for _, name in ipairs(redis.call("SMEMBERS", ctx.key("accounts:" .. month))) do
           redis.call("HDEL", ctx.key("granted:" .. month .. ":" .. name), flat[at])
         end
@@ -297,6 +317,7 @@ function money.forget(ctx, said)
         end
       end
       redis.call("HDEL", ctx.key("owners"), owner)
+      redis.call("ZREM", ctx.key("owners_end"), owner)
     end
   end
   return { presumed = written(presumed), owners = owners }

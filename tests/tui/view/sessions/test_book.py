@@ -95,11 +95,11 @@ def test_requests_without_a_session_are_those_of_their_program() -> None:
 def test_the_longest_unused_session_goes_where_there_are_too_many() -> None:
     book = SessionBook(capacity=2)
     for name in ("a", "b", "a", "c"):
-        book.came(asked(Origin("x", name)))
+        book.came([asked(Origin("x", name))])
 
     assert [one.session for one in book.sessions] == ["a", "c"]
     assert book.is_full
-    book.ended(end(asked(Origin("x", "b"))))  # of one that went: nothing happens
+    book.ended([end(asked(Origin("x", "b")))])  # of one that went: nothing happens
     assert [one.session for one in book.sessions] == ["a", "c"]
 
 
@@ -112,7 +112,7 @@ def test_what_a_session_came_to_outlives_its_rows_in_the_list() -> None:
 
     (one,) = view.sessions.sessions
 
-    assert (one.requests, one.prompt_tokens, [*one.rows]) == (5, 5000, rows[3:])
+    assert (one.requests, one.prompt_tokens, [*view.rows]) == (5, 5000, rows[3:])
 
 
 def test_a_filter_leaves_the_sessions_of_what_it_leaves() -> None:
@@ -150,13 +150,13 @@ def test_a_request_is_taken_in_once_however_often_it_changes() -> None:
 def test_a_session_that_was_forgotten_while_a_request_ran_has_no_fewer_than_none_running() -> None:
     book = SessionBook(capacity=1)
     early = asked()
-    book.came(early)
-    book.came(asked(OTHER))
+    book.came([early])
+    book.came([asked(OTHER)])
     late = asked(at=200)
-    book.came(late)
+    book.came([late])
 
-    book.ended(end(early))
-    book.ended(end(late))
+    book.ended([end(early)])
+    book.ended([end(late)])
 
     (one,) = book.sessions
     assert (one.requests, one.running) == (1, 0)
@@ -167,32 +167,54 @@ def test_sessions_that_take_turns_are_kept_apart() -> None:
     rows = [asked(origin) for origin in (MAIN, OTHER, MAIN, SUB, OTHER, OTHER, MAIN)]
 
     for row in rows:
-        book.came(row)
-        book.ended(end(row))
-    for row in rows[:3]:
-        book.went(row)
+        book.came([row])
+        book.ended([end(row)])
 
-    found = {one.session: (one.requests, one.running, len(one.rows)) for one in book.sessions}
-    assert found == {"3f2a": (4, 0, 2), "0199": (3, 0, 2)}
+    found = {one.session: (one.requests, one.running) for one in book.sessions}
+    assert found == {"3f2a": (4, 0), "0199": (3, 0)}
+
+
+def test_requests_that_come_together_are_summed_as_those_that_come_one_by_one() -> None:
+    origins = (MAIN, OTHER, MAIN, SUB, OTHER, Origin("codex", "7"), SUB, MAIN)
+    rows = [
+        end(asked(origin, at=100 + n, model=f"m{n % 3}"), cost=Cost(n, "config"), failed=n == 5)
+        for n, origin in enumerate(origins)
+    ]
+    by_one, together = SessionBook(), SessionBook()
+
+    for row in rows:
+        by_one.came([row])
+        by_one.ended([row])
+    together.came(rows)
+    together.ended(rows)
+
+    assert [sums(one) for one in together.sessions] == [sums(one) for one in by_one.sessions]
+    assert [one.session for one in together.sessions] == ["0199", "7", "3f2a"]
+
+
+def sums(one: Tally) -> dict[str, object]:
+    found = {name: getattr(one, name) for name in Tally.__slots__}
+    found["subagents"] = {name: sums(sub) for name, sub in one.subagents.items()}
+    return found
 
 
 def test_a_session_that_was_forgotten_begins_anew_with_its_next_request() -> None:
     book = SessionBook(capacity=1)
     first = asked(MAIN)
-    book.came(first)
+    book.came([first])
 
-    book.came(asked(OTHER))
-    book.ended(end(first))
-    book.came(asked(MAIN))
+    book.came([asked(OTHER)])
+    book.ended([end(first)])
+    book.came([asked(MAIN)])
 
     assert [(one.session, one.requests) for one in book.sessions] == [("3f2a", 1)]
 
 
 def test_after_a_clear_the_same_session_begins_anew() -> None:
     book = SessionBook()
-    book.came(asked(MAIN))
+    book.came([asked(MAIN)])
 
     book.clear()
-    book.came(asked(MAIN))
+    book.came([asked(MAIN)])
 
     assert [one.requests for one in book.sessions] == [1]

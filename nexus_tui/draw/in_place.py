@@ -1,0 +1,59 @@
+"""Lines that change where they stand: written to the terminal, past Textual's compositor.
+
+For a line that changed the compositor goes through every widget in the box around all changes, cuts
+each line at the borders of its neighbours, and leaves it in a reference cycle (Strip.divide) that
+the garbage collector has to find. It paints what is new, moves or is covered: see `_place_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.app import App
+from textual.geometry import Offset
+from textual.widget import Widget
+
+# https://gist.github.com/christianparpart/d8a62cc1ab659194337d73e399004036
+_SYNC_START, _SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
+
+# Textual is pinned exactly, as what is asked of it here is its own.
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false
+
+
+def write_in_place(widget: Widget, app: App[Any], lines: Sequence[int]) -> bool:
+    """Write lines of a widget, by their number, in one piece; False where that may not be."""
+    driver = app._driver
+    if driver is None or (at := _place_of(widget, app)) is None:
+        return False
+    filters, background = widget.get_line_filters(), widget.background_colors[1]
+    parts = [_SYNC_START] if app._sync_available else []
+    for y in lines:
+        strip = widget.render_line(y)
+        for line_filter in filters:
+            strip = strip.apply_filter(line_filter, background)
+        parts += (f"\x1b[{at.y + y + 1};{at.x + 1}H", strip.render(app.console))
+    widget._styles_cache._dirty_lines.update(lines)  # the compositor has not seen them
+    column, row = app.screen.outer_size.clamp_offset(app.cursor_position)
+    parts.append(f"\x1b[{row + 1};{column + 1}H")  # where the one that types has it
+    if app._sync_available:
+        parts.append(_SYNC_END)
+    driver.write("".join(parts))
+    return True
+
+
+def _place_of(widget: Widget, app: App[Any]) -> Offset | None:
+    """Where the widget's first cell is on the terminal; None where the compositor has to paint it.
+
+    That is: while it is hidden, cut off, under another screen, or the screen is laid out anew.
+    """
+    stack = app.screen_stack
+    if len(stack) != 1 or app._batch_count:
+        return None
+    screen = stack[0]
+    if screen._layout_required or screen._scroll_required:
+        return None
+    region, clip = screen._compositor.visible_widgets.get(widget, (None, None))
+    if region is None or clip is None or region.size != widget.size:
+        return None
+    return region.offset if clip.contains_region(region) else None

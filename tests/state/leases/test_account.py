@@ -1,0 +1,43 @@
+"""How much of an account is asked for at once, with a real store."""
+
+from __future__ import annotations
+
+from tests.fleet.server import StoreServer
+from tests.state.leases.processes import joined, process
+from tests.state.valkey.processes import running
+
+COST = 10
+
+
+async def test_while_the_rate_rises_ever_more_is_granted_at_once(store: StoreServer) -> None:
+    one = process(
+        store.url, "box-1", beat_milliseconds=1000, open_zone_lease_seconds=2, dead_after_seconds=4
+    )
+    lease, books = one.account(10_000_000)
+    async with running(one.link):
+        await joined(one)
+        before = one.link.calls - one.link.beats
+
+        for _ in range(500):
+            assert await one.spend(lease, books, COST)
+
+        assert one.link.calls - one.link.beats - before <= 20
+
+
+async def test_what_was_spent_before_the_start_is_no_reason_to_be_granted_more(
+    store: StoreServer,
+) -> None:
+    one = process(store.url, "box-1")
+    lease, books = one.account(10_000_000)
+    books.spent = 1_000_000
+    async with running(one.link):
+        one.join("box-1", nobody=1_000_000)
+        await joined(one)
+
+        most = 0
+        for _ in range(10):
+            assert await one.spend(lease, books, COST)
+            most = max(most, lease.left)
+            await one.beat(1)
+
+        assert most <= 20 * COST
