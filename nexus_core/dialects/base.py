@@ -135,9 +135,7 @@ class StreamState(Protocol):
         ...
 
     @property
-    def run(self) -> TextRun | None:
-        """What events of a text are found by, in the hub's format; None: they are not sought."""
-        ...
+    def run(self) -> TextRun | None: ...  # what finds the hub's events of a text
 
 
 class StreamReader(StreamState, Protocol):
@@ -157,10 +155,7 @@ class StreamWriter(Protocol):
     """Writer of one streamed answer: whole lines of the hub's stream in, the client's bytes out."""
 
     def write(self, lines: bytes, run: TextRun | None = None) -> bytes:
-        """What these lines are for the client; the first call begins its stream.
-
-        Args:
-            run: of the one who read them before.
+        """What these lines are for the client, read before with `run`; the first call begins it.
 
         Raises:
             ValueError: they can't be written in the client's format.

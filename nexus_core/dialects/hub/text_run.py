@@ -48,14 +48,12 @@ class TextRun:
         "_before",
         "_begins",
         "_between",
-        "_cut_begin",
         "_cut_text",
         "_end",
         "_fixed",
         "_is_shared",
         "_most",
         "_next",
-        "_next_begins",
         "_same_tails",
         "_separator",
         "_tail",
@@ -77,8 +75,6 @@ class TextRun:
         self._cut_text: Callable[[bytes], bytes] = itemgetter(slice(len(before), None))
         # A search takes the longer to begin, the longer it is what is searched.
         self._next, self._begins = separator + before[:_SHORT], before[_SHORT:]
-        self._next_begins = b"\n" + self._begins
-        self._cut_begin: Callable[[bytes], bytes] = itemgetter(slice(len(self._begins), None))
         self._fixed = len(before + after + separator) - len(_NEXT_LINE)  # of one, beside a tail
         self._same_tails = b"{" + tail + b"\n" if varying else b""
         self._tail = tail.translate(None, varying) + _NEXT_LINE
@@ -181,8 +177,9 @@ class TextRun:
     def _with_tails(self, data: bytes) -> tuple[list[bytes], list[bytes]]:
         """Texts and tails of the events that begin alike."""
         heads: list[bytes] = []
+        texts: list[bytes] = []
         tails: list[bytes] = []
-        after = self._after
+        begins, after, start = self._begins, self._after, len(self._begins)
         events = data[_SHORT:].split(self._next)
         last, is_whole, _ = events.pop().partition(self._separator)
         if is_whole:
@@ -190,9 +187,9 @@ class TextRun:
         for event in events:
             head, _, tail = event.rpartition(after)  # without one, the head is empty
             heads.append(head)
+            texts.append(head[start:])
             tails.append(tail)
-        texts, begins = list(map(self._cut_begin, heads)), self._begins
-        if b"\n".join(heads) == begins + self._next_begins.join(texts):
+        if b"\n".join(heads) == begins + (b"\n" + begins).join(texts):
             return texts, tails
         alike = 0
         while alike < len(heads) and heads[alike].startswith(begins):
