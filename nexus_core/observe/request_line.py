@@ -314,4 +314,5 @@ def _as_logged(fact: Fact, value: Any) -> object:
                 }
                 for attempt in value
             ]
-    return value
+        case _:
+            return value

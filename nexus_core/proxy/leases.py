@@ -56,15 +56,19 @@ class Leases:
         slot, need = self._slots.get(choice.backend.name), self._need(progress, choice)
         lacks_slot = slot is not None and not self._counts.covers(slot)
         lacks_money = need is not None and not self._money.covers(*need)
+        has_slot = has_money = True
         if lacks_slot and lacks_money:
             async with asyncio.TaskGroup() as tasks:  # both go in one call
                 asking = tasks.create_task(self._obtain_slot(slot))
                 has_money = await self._obtain_money(need)
-            # Others ran meanwhile, and may have used it.
-            return asking.result() and has_money and (need is None or self._money.covers(*need))
-        if lacks_money:
-            return await self._obtain_money(need)
-        return await self._obtain_slot(slot)
+            has_slot = asking.result()
+        elif lacks_slot:
+            has_slot = await self._obtain_slot(slot)
+        if not (has_slot and has_money):
+            return False
+        # Whoever waited for a slot holds it, but others may have used the money meanwhile.
+        has_money = need is None or self._money.covers(*need)
+        return has_money or await self._obtain_money(need)
 
     async def _obtain_slot(self, slot: Count | None) -> bool:
         return slot is None or await self._counts.obtain(slot)

@@ -191,6 +191,33 @@ async def test_one_budget_holds_for_all_and_every_screen_tells_it(
             )
 
 
+async def test_who_waits_for_a_slot_spends_nothing_that_others_use_meanwhile(
+    tmp_path: Path, store: StoreServer
+) -> None:
+    async with upstream() as serving:
+        urls = {f"box-{number}": store.url for number in (1, 2)}
+        scarce = 'models = ["m"]\nmax_concurrent = 100'
+        text = config(serving, 0.2).replace('models = ["m"]', scarce)
+        with replicas(tmp_path, text, urls, CLOUD_KEY="k") as several:
+            for one in several:
+                await one.ready()
+                assert (await one.post("/v1/chat/completions", BODY)).status_code == 200
+            # The slots went back, and of money two estimates are still leased.
+            await until(lambda: store.ask("HLEN", "{nexus:default}:slots:cloud") == "0")
+            serving.released.clear()
+
+            async with asyncio.TaskGroup() as tasks:
+                asked = [
+                    tasks.create_task(one.post("/v1/chat/completions", BODY))
+                    for one in several
+                    for _ in range(20)
+                ]
+                await until(lambda: sum(one.done() for one in asked) + serving.in_flight == 40)
+                serving.released.set()
+
+            await check_agreement(several, serving, 0.2)
+
+
 async def test_a_killed_replica_counts_its_lease_as_spent_and_says_so(
     tmp_path: Path, store: StoreServer
 ) -> None:
