@@ -66,6 +66,8 @@ test-programs: $(READY)
 	@command -v codex >/dev/null || echo "no codex: npm install -g @openai/codex"
 	@command -v gemini >/dev/null || echo "no gemini: npm install -g @google/gemini-cli"
 	@command -v opencode >/dev/null || echo "no opencode: npm install -g opencode-ai"
+	@command -v $${LLAMA_SERVER:-llama-server} >/dev/null && test -n "$$LLAMA_MODEL" \
+		|| echo "no llama.cpp: LLAMA_SERVER=PROGRAM LLAMA_MODEL=FILE.gguf"
 	$(BIN)/python -m pytest -m programs tests/programs
 
 # Many processes through kills, partitions and restarts of their store, for minutes.

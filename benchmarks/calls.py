@@ -6,7 +6,8 @@ a pause stands beside. Comprehensions do not count (most are no functions since 
 does anything of a library. A border is crossed where a function of one package folder
 (nexus_tui.actions) calls one of another (nexus_tui.view), be it through a library such as Textual.
 A request goes from the bytes that its client sends to the last ones that it gets, with its log
-line, and with its share of what is done for several at once; the toggle from the key to the screen
+line, and with its share of what is done for several at once: once for all that are counted, and
+never by a timer, so that a slow machine counts no more. The toggle from the key to the screen
 at rest. What requests keep in memory is counted as well: in blocks of Python's allocator, and in
 objects that the garbage collector sees.
 
@@ -35,6 +36,7 @@ from typing import Any
 
 from benchmarks.in_process.fake_wires import ClientWire, FakeLoop, ask
 from benchmarks.in_process.nexus_side import (
+    NexusSide,
     Swap,
     at_rest,
     backend_that_never_reads,
@@ -44,8 +46,10 @@ from benchmarks.loads import HOLD, LOADS, MODELS, as_request, chat_body
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, StorageConfig
 from nexus_core.gateway import Gateway
+from nexus_core.observe import bus
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
+from nexus_tui.process.logs import log_handlers
 from nexus_tui.sources.local import LocalSource
 
 WAITING, FINISHED = 32, 320  # requests that are looked at together, and all of them listed
@@ -210,19 +214,31 @@ async def count_requests() -> Requests:
 
     Server, client and what lies between are the real ones; the kernel is missing (fake_wires.py).
     """
-    with _logging_as_it_was():
-        async with _clients_of_a_new_gateway() as clients:
+    with _logging_as_it_was(), _untimed():
+        async with _new_gateway() as (nexus, clients):
             counts = {}
             for name, load in LOADS.items():
                 number = STREAMS if load.is_stream else PORTION
-                portion = partial(_portion, clients[:1], load.request, number)
+                portion = partial(_portion, nexus, clients[:1], load.request, number)
                 counts[name] = await _fewest(portion)
-        async with _clients_of_a_new_gateway() as clients:  # whose lists are empty
+    with _logging_as_it_was():
+        async with _new_gateway() as (_, clients):  # whose lists are empty
             return Requests(counts, await _finished(clients), await _waiting(clients))
 
 
+@contextmanager
+def _untimed() -> Generator[None]:
+    """Leave what is done for several requests at once to `NexusSide.settle`."""
+    kept = bus._SETTLE_SECONDS, log_handlers._FLUSH_SECONDS
+    bus._SETTLE_SECONDS = log_handlers._FLUSH_SECONDS = 3600.0
+    try:
+        yield
+    finally:
+        bus._SETTLE_SECONDS, log_handlers._FLUSH_SECONDS = kept
+
+
 @asynccontextmanager
-async def _clients_of_a_new_gateway() -> AsyncGenerator[list[ClientWire]]:
+async def _new_gateway() -> AsyncGenerator[tuple[NexusSide, list[ClientWire]]]:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, FakeLoop)
     with tempfile.TemporaryDirectory() as folder:
@@ -232,14 +248,19 @@ async def _clients_of_a_new_gateway() -> AsyncGenerator[list[ClientWire]]:
             loop.clients_of(nexus.port, WAITING) as clients,
         ):
             await at_rest()
-            yield clients
+            yield nexus, clients
 
 
-async def _portion(clients: list[ClientWire], request: bytes, number: int) -> Count:
+async def _portion(
+    nexus: NexusSide, clients: list[ClientWire], request: bytes, number: int
+) -> Count:
     await ask(clients, request, 3)  # warm: the connection is kept, and whatever is remembered is
+    nexus.settle()
     count = Count(number)
     with counting(count):
         await ask(clients, request, number)
+        await asyncio.sleep(0)  # the last one's end
+        nexus.settle()
     return count
 
 

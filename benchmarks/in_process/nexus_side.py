@@ -75,7 +75,14 @@ class NexusSide:
     """A Nexus that serves in the running loop."""
 
     port: int
+    _gateway: Gateway
     _handlers: list[logging.Handler]
+
+    def settle(self) -> None:
+        """Do now what waits to be done for several requests at once."""
+        self._gateway.bus.settle()
+        for handler in self._handlers:
+            handler.flush()
 
     def log_here(self) -> None:
         """Send log lines to this one's file: where they go is the same for a whole process."""
@@ -109,7 +116,7 @@ async def nexus_in_this_loop(url: str, folder: Path, swap: Swap) -> AsyncGenerat
             await ready.wait()
             await _granted(gateway)
             try:
-                yield NexusSide(listener.getsockname()[1], handlers)
+                yield NexusSide(listener.getsockname()[1], gateway, handlers)
             finally:
                 stop.set()
 

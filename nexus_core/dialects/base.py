@@ -24,6 +24,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.observe.events import TokenUsage
@@ -133,6 +134,9 @@ class StreamState(Protocol):
         """Whether the answer is complete: an end mark, or a finish reason for every choice."""
         ...
 
+    @property
+    def run(self) -> TextRun | None: ...  # what finds the hub's events of a text
+
 
 class StreamReader(StreamState, Protocol):
     """Reader of one streamed answer: usage, errors and end mark; fed once per read of the relay."""
@@ -150,8 +154,8 @@ class StreamReader(StreamState, Protocol):
 class StreamWriter(Protocol):
     """Writer of one streamed answer: whole lines of the hub's stream in, the client's bytes out."""
 
-    def write(self, lines: bytes) -> bytes:
-        """What these lines are for the client; the first call begins its stream.
+    def write(self, lines: bytes, run: TextRun | None = None) -> bytes:
+        """What these lines are for the client, read before with `run`; the first call begins it.
 
         Raises:
             ValueError: they can't be written in the client's format.

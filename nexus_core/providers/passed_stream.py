@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nexus_core.dialects.base import ErrorReport, Opening, StreamReader
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import KeyCutter
 from nexus_core.upstream.base import UpstreamError
@@ -84,6 +85,11 @@ class PassedStream:
     def report(self) -> ErrorReport | None:
         """The error event that was passed on in the middle of the stream."""
         return self._reader.report
+
+    @property
+    def run(self) -> TextRun | None:
+        """What its reader finds events of a text by."""
+        return self._reader.run
 
     @property
     def is_over(self) -> bool:

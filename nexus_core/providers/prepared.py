@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import partial
 
 from nexus_core.background import in_background
-from nexus_core.dialects.base import HubRequest
-from nexus_core.dialects.hub.envelope import without_field
+from nexus_core.dialects.base import HubRequest, HubTarget
+from nexus_core.dialects.hub.envelope import with_any_object, without_field
 from nexus_core.dialects.inbound import dialect_named
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
@@ -104,6 +104,8 @@ def prepare_foreign(
 
     has_effort = _EFFORT in hub.request.parsed and not agent.translates
     asked = hub.request
+    if agent.hub_target is HubTarget.LOCAL:
+        asked = with_any_object(asked)
     if has_effort and model in agent.refuses_effort:
         asked, has_effort = without_field(asked, _EFFORT), False
     call = agent.prepare(asked, model, wants_usage=asked.is_streaming)

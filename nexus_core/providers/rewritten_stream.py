@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nexus_core.dialects.base import ErrorReport, Opening, StreamWriter
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import AnswerStream
 from nexus_core.upstream.base import UpstreamError, UpstreamProtocolError
@@ -48,7 +49,7 @@ class RewrittenStream:
         if self._is_closed:
             return b""
         try:
-            made = self._writer.write(lines)
+            made = self._writer.write(lines, inner.run)
             return made + self._end() if self.is_ended and inner.is_over else made
         except ValueError as error:
             self.failure = UpstreamProtocolError(f"stream can't be translated: {error}")
@@ -86,6 +87,11 @@ class RewrittenStream:
     def unreported_bytes(self) -> int:
         """Bytes of the model's text that no reported usage covers."""
         return self._inner.unreported_bytes
+
+    @property
+    def run(self) -> TextRun | None:
+        """What its reader finds events of a text by."""
+        return self._inner.run
 
     @property
     def report(self) -> ErrorReport | None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from nexus_core.dialects.base import ErrorReport, Opening, OpeningState
 from nexus_core.dialects.hub.chunk_bytes import encode_chunk
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.openai_chat.answers import text_length
 from nexus_core.dialects.openai_chat.failures import is_content
 from nexus_core.dialects.parsing import parse_json
@@ -110,6 +111,7 @@ class TranslatedStream:
     report: ErrorReport | None = None  # an error in the middle of a stream is a `failure`
     reported = ""
     service_tier: str | None = None
+    run: TextRun | None = None  # of what it made
     held = b""  # nothing of the body is kept, but of an event
     unfinished = b""
 

@@ -141,6 +141,19 @@ async def test_a_form_holds_in_every_api() -> None:
             nexus, "/api/chat", {"model": "m", "messages": HI, "format": FORM, "stream": False}
         )
 
+        anything = await _post(
+            nexus,
+            "/api/chat",
+            {
+                "model": "m",
+                "messages": HI,
+                "format": "json",
+                "stream": False,
+                "options": {"num_predict": 40},
+            },
+        )
+
+    assert anything["message"]["content"].lstrip().startswith("{")
     texts = [
         chat["choices"][0]["message"]["content"],
         messages["content"][-1]["text"],

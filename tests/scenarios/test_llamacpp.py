@@ -99,6 +99,29 @@ async def test_a_form_that_its_responses_api_ignores_is_asked_for_in_chats() -> 
     assert json.loads(got.body)["response_format"]["json_schema"]["schema"] == FORM
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/chat", {"messages": [{"role": "user", "content": "hi"}], "format": "json"}),
+        ("/v1/responses", {"input": "hi", "text": {"format": {"type": "json_object"}}}),
+        (
+            "/v1beta/models/m:generateContent",
+            {
+                "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+                "generationConfig": {"responseMimeType": "application/json"},
+            },
+        ),
+    ],
+)
+async def test_any_object_is_asked_for_by_a_schema_without_which_it_answers_in_words(
+    path: str, body: dict[str, Any]
+) -> None:
+    got = await _asked(path, {"model": "m", "stream": False, **body})
+
+    form = json.loads(got.body)["response_format"]
+    assert form == {"type": "json_object", "schema": {"type": "object"}}
+
+
 async def test_a_form_that_its_messages_api_ignores_is_asked_for_in_chats() -> None:
     form = {"type": "json_schema", "schema": FORM}
 

@@ -235,7 +235,7 @@ async def test_structured_output_asks_by_the_schema() -> None:
     assert Country.model_validate_json(answer.message.content or "").capital == "P"
     first, second = (json.loads(one.body)["response_format"] for one in up.received)
     assert first["json_schema"]["schema"] == Country.model_json_schema()
-    assert second == {"type": "json_object"}
+    assert second == {"type": "json_object", "schema": {"type": "object"}}
 
 
 async def test_pictures_become_parts_of_the_message() -> None:

@@ -86,6 +86,8 @@ class GoogleStream:
         self._head: chat_answer.AnswerHead | None = None  # of the first event
         self._choices: dict[int, _Choice] = {}
         self._usage_fields: JsonObject = {}
+        self._usage: TokenUsage | None = None
+        self._has_read_usage = True  # all of these fields
         self._tail: Raw | None = None  # of the last event: a later usage, not read yet
         self.text_bytes = 0  # that `feed_texts` made
 
@@ -99,7 +101,10 @@ class GoogleStream:
     def usage(self) -> TokenUsage | None:
         """The usage reported so far; None before the first report."""
         self._read_tail()
-        return read_usage({"usageMetadata": self._usage_fields})
+        if not self._has_read_usage:
+            self._has_read_usage = True
+            self._usage = read_usage({"usageMetadata": self._usage_fields})
+        return self._usage
 
     def feed(self, event: SseEvent) -> list[JsonObject]:
         """Translate one event into chunks.
@@ -218,6 +223,7 @@ class GoogleStream:
 
     def _keep_usage(self, usage: JsonObject) -> None:
         """Update the cumulative counts; a missing one keeps its value."""
+        self._has_read_usage = False
         self._usage_fields |= {name: value for name, value in usage.items() if name in USAGE_FIELDS}
 
     def _take(self, candidate: JsonObject, head: chat_answer.AnswerHead) -> list[JsonObject]:

@@ -57,8 +57,11 @@ class ChunkReader:
         self._run: TextRun | None = None  # of the deltas that only continue a text
         self._is_thinking = False
 
-    def read(self, lines: bytes) -> list[Said]:
+    def read(self, lines: bytes, known: TextRun | None = None) -> list[Said]:
         """What whole lines say.
+
+        Args:
+            known: the run that another reader of these lines looks for.
 
         Raises:
             ValueError: a line or an event is too long.
@@ -67,25 +70,29 @@ class ChunkReader:
         at, events = 0, self._events
         while at < len(lines):
             run = self._run if events.is_between else None
-            found = None if run is None else run.take(lines, at)
+            found = None if run is None else run.take_again(lines, at)
             if found is not None:
                 if found.texts:
                     said.append(Texts(self._is_thinking, found.texts, found.text_bytes))
                 at = found.end
                 continue
             whole, at = events.feed_one(lines, at)
-            said += self._read_each(whole, separator_before(lines, at))
+            said += self._read_each(whole, separator_before(lines, at), known)
         return said
 
     def finish(self) -> list[Said]:
         """What a last event says that has no blank line behind it."""
-        return self._read_each(self._events.finish(), b"")
+        return self._read_each(self._events.finish(), b"", None)
 
-    def _read_each(self, events: list[bytes], separator: bytes) -> list[Said]:
-        read = (self._read_one(event, separator) for event in events)
+    def _read_each(
+        self, events: list[bytes], separator: bytes, known: TextRun | None
+    ) -> list[Said]:
+        read = (self._read_one(event, separator, known) for event in events)
         return [one for one in read if one is not None]
 
-    def _read_one(self, data: bytes, separator: bytes) -> list[JsonObject] | Sign | None:
+    def _read_one(
+        self, data: bytes, separator: bytes, known: TextRun | None
+    ) -> list[JsonObject] | Sign | None:
         if data == _DONE:
             return None
         event = read_event(data)
@@ -100,10 +107,12 @@ class ChunkReader:
         choices = fields.get("choices") if is_object(fields) else None
         found = [choice for choice in choices if is_object(choice)] if is_list(choices) else []
         if is_list(choices) and len(choices) == len(found) == 1:
-            self._learn(data, found[0], separator)
+            self._learn(data, found[0], separator, known)
         return found or None
 
-    def _learn(self, data: bytes, choice: JsonObject, separator: bytes) -> None:
+    def _learn(
+        self, data: bytes, choice: JsonObject, separator: bytes, known: TextRun | None
+    ) -> None:
         """Know the next events like this one by their bytes, if it only continues a text."""
         delta = choice.get("delta", choice)
         if choice.get("index") or not is_object(delta):
@@ -114,4 +123,6 @@ class ChunkReader:
         name = telling.pop() if len(telling) == 1 else ""
         if name in _FIELDS and isinstance(delta[name], str):
             self._is_thinking = _FIELDS[name]
-            self._run = TextRun.of_chunk(data, name=f'"{name}"'.encode(), separator=separator)
+            run = TextRun.of_chunk(data, name=f'"{name}"'.encode(), separator=separator)
+            is_known = known is not None and run is not None and known.shared_by(run)
+            self._run = known if is_known else run

@@ -49,6 +49,19 @@ def without_field(request: Request, name: str) -> Request:
     return hub_envelope(request, fields, request.operation)
 
 
+def with_any_object(request: Request) -> Request:
+    """The same with a schema beside `json_object`, which alone binds llama.cpp to nothing.
+
+    Servers that take no schema there leave it alone.
+    https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+    """
+    if request.parsed.get("response_format") != {"type": "json_object"}:
+        return request
+    fields = {k: v for k, v in request.parsed.items() if k != "model"}
+    fields["response_format"] = {"type": "json_object", "schema": {"type": "object"}}
+    return hub_envelope(request, fields, request.operation)
+
+
 def dumped_fields(fields: JsonObject) -> bytes:
     """A body as JSON.
 

@@ -50,11 +50,14 @@ class TextRun:
         "_between",
         "_cut_text",
         "_end",
+        "_fixed",
+        "_is_shared",
         "_most",
         "_next",
         "_same_tails",
         "_separator",
         "_tail",
+        "_taken",
         "_tries",
         "_varying",
     )
@@ -72,11 +75,14 @@ class TextRun:
         self._cut_text: Callable[[bytes], bytes] = itemgetter(slice(len(before), None))
         # A search takes the longer to begin, the longer it is what is searched.
         self._next, self._begins = separator + before[:_SHORT], before[_SHORT:]
+        self._fixed = len(before + after + separator) - len(_NEXT_LINE)  # of one, beside a tail
         self._same_tails = b"{" + tail + b"\n" if varying else b""
         self._tail = tail.translate(None, varying) + _NEXT_LINE
         self._varying = varying
         self._tries = _TRIES if tail.translate(None, varying) == tail else 0
         self._most = _MOST
+        self._is_shared = False
+        self._taken: tuple[bytes, int, Continued] | None = None  # last, where it is shared
 
     @classmethod
     def like(
@@ -107,6 +113,24 @@ class TextRun:
         return cls.like(
             event, name=name, tail_at=padding.start(1), varying=_LETTERS, separator=separator
         )
+
+    def shared_by(self, other: TextRun) -> bool:
+        """Share what is found with the owner of a run of the same events, by its `take_again`."""
+        self._is_shared = self._events == other._events
+        return self._is_shared
+
+    @property
+    def _events(self) -> tuple[bytes, ...]:
+        """What tells which events these are."""
+        return self._before, self._after, self._tail, self._varying, self._separator
+
+    def take_again(self, data: bytes, at: int) -> Continued | None:
+        """What `take` gave for the same data just now, or gives for it."""
+        taken, self._taken = self._taken, None
+        if taken is not None and taken[0] is data and taken[1] == at:
+            return taken[2]
+        found, self._taken = self.take(data, at), None
+        return found
 
     def take(self, data: bytes, at: int) -> Continued | None:
         """Take as many events from there on as are alike; None where the first one is not."""
@@ -146,23 +170,31 @@ class TextRun:
         elif self._most < _MOST:
             self._most *= 2
         found.end += at
+        if self._is_shared:
+            self._taken = data, at, found
         return found
 
     def _with_tails(self, data: bytes) -> tuple[list[bytes], list[bytes]]:
         """Texts and tails of the events that begin alike."""
-        texts, tails = list[bytes](), list[bytes]()
+        heads: list[bytes] = []
+        texts: list[bytes] = []
+        tails: list[bytes] = []
         begins, after, start = self._begins, self._after, len(self._begins)
         events = data[_SHORT:].split(self._next)
         last, is_whole, _ = events.pop().partition(self._separator)
         if is_whole:
             events.append(last)
         for event in events:
-            text, is_there, tail = event.rpartition(after)
-            if not (is_there and text.startswith(begins)):
-                break
-            texts.append(text[start:])
+            head, _, tail = event.rpartition(after)  # without one, the head is empty
+            heads.append(head)
+            texts.append(head[start:])
             tails.append(tail)
-        return texts, tails
+        if b"\n".join(heads) == begins + (b"\n" + begins).join(texts):
+            return texts, tails
+        alike = 0
+        while alike < len(heads) and heads[alike].startswith(begins):
+            alike += 1
+        return texts[:alike], tails[:alike]
 
     def _continued(
         self, data: bytes, texts: list[bytes], tails: list[bytes] | None
@@ -210,22 +242,20 @@ class TextRun:
         """
         if not texts:
             raise ValueError("no event")
-        taken, lines = len(texts), b""
+        taken = len(texts)
         if tails is None:
             if not data.startswith(self._between.join(texts), len(self._before)):
                 raise ValueError("another beginning")
-            end = taken * len(self._between)
-            lines = (self._same_tails * taken)[:-1]
+            end, lines = taken * len(self._between), (self._same_tails * taken)[:-1]
         else:
             joined = _NEXT_LINE.join(tails)
             if joined.translate(None, self._varying) + _NEXT_LINE != self._tail * taken:
                 raise ValueError("another tail")
             lines = b"{" + joined
-            end = taken * (len(self._next + self._begins + self._after) - len(_NEXT_LINE))
-            end += len(joined) + len(_NEXT_LINE)
-        given_bytes = len(b"".join(texts))
+            end = taken * self._fixed + len(joined) + len(_NEXT_LINE)
         rewritten, text_bytes, characters = rewrite_texts(texts)
         has_escapes = rewritten is not texts
+        given_bytes = len(b"".join(texts)) if has_escapes else text_bytes
         if b"" in rewritten:
             rewritten = [text for text in rewritten if text]  # nothing is said by the others
         return Continued(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from nexus_core.dialects.base import ErrorReport, OpeningState
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.ollama.native import has_content, read_usage, report_in, text_length
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.observe.events import TokenUsage
@@ -81,6 +82,7 @@ class LineReader:
     """Reader of one stream; sees every byte once, and keeps numbers, no text."""
 
     service_tier: str | None = None
+    run: TextRun | None = None
 
     def __init__(self, clean: Callable[[str], str] = str) -> None:
         """`clean` removes the backend's key from error texts."""

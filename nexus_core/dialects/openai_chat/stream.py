@@ -67,7 +67,7 @@ class ChatStreamReader:
         self._tally = UsageTally()
         self._first_usage: TokenUsage | None = None
         self._text_bytes = 0  # of the answer so far
-        self._run: TextRun | None = None  # of the chunks that came last
+        self.run: TextRun | None = None  # of the chunks that came last
         self._runs_left = _MAX_RUNS  # that may be tried
         self._is_amid = True  # an event, or a thing that spans several
         self._last = b""  # the last bytes that were read
@@ -111,9 +111,9 @@ class ChatStreamReader:
 
     def _pass_run(self, lines: bytes, at: int) -> int:
         """Where the events end that begin there and are nothing but a text."""
-        if self._run is None or self._is_amid:
+        if self.run is None or self._is_amid:
             return at
-        found = self._run.take(lines, at)
+        found = self.run.take(lines, at)
         if found is None:
             return at
         size, end = found.given_bytes, found.end
@@ -159,11 +159,11 @@ class ChatStreamReader:
         end = len(lines) - len(separator)
         event = lines[lines.rfind(b"\n", 0, end) + 1 : end]
         texts = [found for found in TEXT.finditer(event) if found.group(1)]
-        self._run = None
+        self.run = None
         if len(texts) == 1 and lines.endswith(b"}" + separator):
             start = texts[0].start()
             name = event[start : event.index(b'"', start + 1) + 1]
-            self._run = TextRun.of_chunk(event, name=name, separator=separator)
+            self.run = TextRun.of_chunk(event, name=name, separator=separator)
 
     # Usage ------------------------------------------------------------------------------------
 

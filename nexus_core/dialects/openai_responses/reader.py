@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_report
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.openai_responses.native import (
     delta_length,
     failure_in,
@@ -69,6 +70,8 @@ def _report(fields: object, kind: object) -> ErrorReport | None:
 
 class ResponseStreamReader:
     """Reader of one stream; sees every byte once, and keeps numbers, no text."""
+
+    run: TextRun | None = None
 
     def __init__(self, clean: Callable[[str], str] = str) -> None:
         """`clean` removes the backend's key from error texts."""

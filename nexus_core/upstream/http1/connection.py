@@ -30,8 +30,6 @@ _STATUS_BYTES = 13
 _DROP = struct.pack("ii", 1, 0)  # SO_LINGER: what the kernel has not sent is dropped with a close
 _BEGINS = b"HTTP/1."
 _NO_BODY = frozenset({204, 304})
-# As long as a turn of a busy loop takes; no server waits so briefly for the next request.
-_JUST_NOW_SECONDS = 0.002
 _MAX_NAMES, _MAX_NAME_BYTES = 1024, 64  # that are kept
 
 _names: dict[bytes, str] = {}  # of headers, in lower case: always the same few
@@ -52,7 +50,6 @@ class Connection(asyncio.Protocol):
         self.origin = origin
         self.loop = asyncio.get_running_loop()
         self.idle_since = 0.0  # by the loop's clock
-        self._was_kept = False  # idle before, and then used again
         self._when_idle = when_idle
         self._when_lost = when_lost
         self._transport: asyncio.Transport | None = None  # None: not yet, or lost
@@ -107,23 +104,16 @@ class Connection(asyncio.Protocol):
                 self._write_on()
         return answer
 
-    def is_usable(self, idle_for: float) -> bool:
+    def is_usable(self) -> bool:
         """Whether an idle connection may take a request: nothing came on it, nor its end.
 
         The socket itself is asked: what came while the loop was busy is not known here yet. A POST
         that fails on a closed connection can't be sent again: nobody knows if the first was read.
-        Only where the last answer has just ended it is not, if the backend has once gone on after
-        an answer: it neither closes behind each one without saying so nor sends more than that.
-
-        Args:
-            idle_for: seconds.
+        Also right behind an answer: some servers close after so many of them without saying so.
         """
         transport, poll = self._transport, self._poll
         if transport is None or transport.is_closing():
             return False
-        if self._was_kept and idle_for < _JUST_NOW_SECONDS:
-            return True
-        self._was_kept = True
         return poll is None or not poll.poll(0)
 
     def stop_unsent(self) -> None:

@@ -24,8 +24,7 @@ class Pool:
         now = idle[-1].loop.time()
         while idle:
             connection = idle.pop()
-            idle_for = now - connection.idle_since
-            if idle_for < KEEP_ALIVE_SECONDS and connection.is_usable(idle_for):
+            if now - connection.idle_since < KEEP_ALIVE_SECONDS and connection.is_usable():
                 return connection
             connection.abort()
         return None

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
+from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.types import JsonObject
 
 
@@ -98,6 +99,23 @@ def test_what_is_said_does_not_depend_on_where_reads_end(
     one_by_one = [one for event in events for one in read(event)]
 
     assert plainly(read(body)) == plainly(read(*pieces)) == plainly(one_by_one)
+
+
+@given(st.lists(EVENTS, max_size=12), st.data())
+def test_what_is_said_does_not_depend_on_who_read_it_before(
+    events: list[bytes], data: st.DataObject
+) -> None:
+    body = b"".join([*events, DONE])
+    lines = body.splitlines(keepends=True)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(lines)), max_size=4)))
+    pieces = [lines[a:b] for a, b in zip([0, *cuts], [*cuts, len(lines)], strict=True)]
+    before, reader = ChatStreamReader(), ChunkReader()
+    said: list[Said] = []
+
+    for piece in pieces:
+        said += reader.read(before.read(b"".join(piece)), before.run)
+
+    assert plainly([*said, *reader.finish()]) == plainly(read(body))
 
 
 @pytest.mark.parametrize(("event", "is_thinking"), [(text, False), (thought, True)])

@@ -149,6 +149,30 @@ def test_two_halves_of_a_character_are_not_one() -> None:
     assert run.take(stream(one, other), 0) is None
 
 
+def test_what_one_reader_found_is_given_to_another_once() -> None:
+    run, same = run_like(event("a")), run_like(event("b", 4))
+    others = [run_like(event("a", more=1)), run_like(event("a"), b"\r\n\r\n")]
+    data = stream(event("one"), event("two"))
+    assert run is not None
+    assert same is not None
+
+    assert [other is not None and run.shared_by(other) for other in [*others, same]] == [
+        False,
+        False,
+        True,
+    ]
+    found = run.take(data, 0)
+
+    assert run.take_again(data, 0) is found
+    again = run.take_again(data, 0)
+    assert again is not found
+    assert again == found
+    run.take(data, 0)
+    second = run.take_again(data, len(data) // 2)
+    assert second is not None
+    assert second.texts == [b"two"]
+
+
 @pytest.mark.parametrize("count", [b"3.5", b"3"])
 def test_events_that_only_look_alike_do_not_cost_those_behind_them_again_and_again(
     count: bytes,

@@ -114,25 +114,27 @@ def at_socket(backend: Backend, wire: socket.socket) -> Connection:
     return backend.connection
 
 
-async def test_the_socket_is_asked_unless_a_backend_that_goes_on_has_just_answered() -> None:
+async def test_what_the_loop_has_not_seen_yet_ends_an_idle_connection() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         backend = Backend()
         await talk(backend)
         connection = at_socket(backend, ours)
 
-        assert connection.is_usable(idle_for=0.0)
-        theirs.send(b"nobody asked")  # and the loop has not seen it yet
-        assert connection.is_usable(idle_for=0.0)
-        assert not connection.is_usable(idle_for=0.1)
+        assert connection.is_usable()
+        theirs.send(b"nobody asked")
+        assert not connection.is_usable()
 
 
-async def test_the_socket_is_asked_before_a_connection_is_used_again_for_the_first_time() -> None:
+async def test_a_connection_closed_right_behind_any_of_its_answers_is_not_used_again() -> None:
+    """Some servers close after so many answers, and say so in none of them."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         backend = Backend()
         await talk(backend)
         connection = at_socket(backend, ours)
+
+        assert connection.is_usable()  # for a second answer
+        assert connection.is_usable()  # for a third one, behind which it closes
         theirs.close()
-
-        assert not connection.is_usable(idle_for=0.0)
+        assert not connection.is_usable()

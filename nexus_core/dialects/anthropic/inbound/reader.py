@@ -8,6 +8,7 @@ from nexus_core.dialects.anthropic.inbound.native import text_length, tier_of
 from nexus_core.dialects.anthropic.response import ERROR_STATUSES, read_usage
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_report
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.opening import StreamOpening, Weight
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reading.streams import EVENT_ENDS, TextSize, telling_lines
@@ -59,6 +60,8 @@ def _report(fields: object) -> ErrorReport:
 
 class MessageStreamReader:
     """Reader of one stream; sees every byte once, and keeps numbers, no text."""
+
+    run: TextRun | None = None
 
     def __init__(self, clean: Callable[[str], str] = str) -> None:
         """`clean` removes the backend's key from error texts."""

@@ -6,6 +6,7 @@ import json
 
 from nexus_core.dialects.base import ErrorReport, StreamWriter
 from nexus_core.dialects.gemini.inbound.errors import report_body
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.sse import EventSplitter, read_event
 from nexus_core.observe.events import TokenUsage
 
@@ -24,13 +25,13 @@ class ArrayStreamWriter:
         self._events = EventSplitter()
         self._has_begun = False
 
-    def write(self, lines: bytes) -> bytes:
+    def write(self, lines: bytes, run: TextRun | None = None) -> bytes:
         """The elements that are whole with these lines.
 
         Raises:
             ValueError: an event is too long.
         """
-        events = lines if self._inner is None else self._inner.write(lines)
+        events = lines if self._inner is None else self._inner.write(lines, run)
         made = self._elements(self._events.feed(events))
         if not self._has_begun:  # so that an error can follow as an element, whenever it comes
             self._has_begun = True

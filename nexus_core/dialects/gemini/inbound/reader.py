@@ -8,6 +8,7 @@ from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.gemini.inbound.native import text_length
 from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.opening import StreamOpening, Weight
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reading.streams import EVENT_ENDS, lines_with
@@ -57,6 +58,7 @@ class GeminiStreamReader:
     """Reader of one stream; sees every byte once, and keeps numbers and the last counts."""
 
     service_tier: str | None = None
+    run: TextRun | None = None
     is_ended = False  # Google's streams have no end mark
 
     def __init__(self, clean: Callable[[str], str] = str) -> None:

@@ -8,6 +8,7 @@ from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.said import estimated_usage
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.ollama.bridge.answer import (
     call_of,
     done_reason,
@@ -67,13 +68,13 @@ class LineWriter:
         self._held_chars = self._text_bytes = 0
         self._finish: object = None
 
-    def write(self, lines: bytes) -> bytes:
+    def write(self, lines: bytes, run: TextRun | None = None) -> bytes:
         """What these lines are for the client.
 
         Raises:
             ValueError: an event is too long, or the arguments of its calls are.
         """
-        return b"".join(map(self._take, self._chunks.read(lines)))
+        return b"".join(map(self._take, self._chunks.read(lines, run)))
 
     def end(self, usage: TokenUsage | None) -> bytes:
         """The end of a complete answer."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.said import content_in, estimated_usage, reasoning_in, refusal_in
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.openai_responses.bridge.answer import (
     Thinking,
     ended,
@@ -78,14 +79,14 @@ class ResponseStreamWriter:
 
     # The stream ---------------------------------------------------------------------------------
 
-    def write(self, lines: bytes) -> bytes:
+    def write(self, lines: bytes, run: TextRun | None = None) -> bytes:
         """What these lines are for the client.
 
         Raises:
             ValueError: an event is too long, or the answer is.
         """
         made = [] if self._is_begun else [self._begin()]
-        made += map(self._take, self._chunks.read(lines))
+        made += map(self._take, self._chunks.read(lines, run))
         if self._text_bytes > _MAX_HELD_BYTES:
             raise ValueError(f"the answer is longer than {_MAX_HELD_BYTES} bytes")
         return b"".join(made)

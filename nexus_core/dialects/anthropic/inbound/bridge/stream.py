@@ -20,6 +20,7 @@ from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.said import estimated_usage, reasoning_in, text_in
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
@@ -70,14 +71,14 @@ class MessageStreamWriter:
 
     # The stream ---------------------------------------------------------------------------------
 
-    def write(self, lines: bytes) -> bytes:
+    def write(self, lines: bytes, run: TextRun | None = None) -> bytes:
         """What these lines are for the client.
 
         Raises:
             ValueError: an event is too long, or the arguments of a call are.
         """
         made = [] if self._is_begun else [self._begin()]
-        made += map(self._take, self._chunks.read(lines))
+        made += map(self._take, self._chunks.read(lines, run))
         return b"".join(made)
 
     def end(self, usage: TokenUsage | None) -> bytes:

@@ -21,6 +21,7 @@ from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.envelope import dumped_fields
 from nexus_core.dialects.hub.said import estimated_usage, reasoning_in, text_in
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.errors import InvalidRequestError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
@@ -63,13 +64,13 @@ class GeminiStreamWriter:
         self._text_bytes = 0
         self._held_chars = 0
 
-    def write(self, lines: bytes) -> bytes:
+    def write(self, lines: bytes, run: TextRun | None = None) -> bytes:
         """What these lines are for the client.
 
         Raises:
             ValueError: an event is too long, or the arguments of calls are.
         """
-        return b"".join(map(self._take, self._chunks.read(lines)))
+        return b"".join(map(self._take, self._chunks.read(lines, run)))
 
     def end(self, usage: TokenUsage | None) -> bytes:
         """The end of a complete answer: the reasons, and the counts."""
