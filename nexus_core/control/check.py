@@ -106,7 +106,8 @@ def _backend(
     if (listed := probe.models) is None:
         yield _unlisted(_place(backend, config), probe, about, is_configured=table is not None)
         return
-    text = f"{_place(backend, config)} lists {len(listed)} models, {probe.elapsed_ms:.0f} ms"
+    models = "1 model" if len(listed) == 1 else f"{len(listed)} models"
+    text = f"{_place(backend, config)} lists {models}, {probe.elapsed_ms:.0f} ms"
     yield Finding(Level.OK, about, text)
     for model in sorted(set((table or {}).values()) - set(listed)):
         near = did_you_mean(model, listed)

@@ -209,7 +209,13 @@ class Ledger:
         """Fill the batch; whether there are rows that did not fit."""
         self._has_work.clear()  # before looking: a row that comes now is announced again
         while self._rows and len(self._batch) < _BATCH_ROWS:
-            self._batch.append(_as_row(self._rows.popleft()))
+            row = self._rows.popleft()
+            try:
+                self._batch.append(_as_row(row))
+            except Exception:  # the writer goes on, and so do all other rows
+                log.exception("a request is not recorded")
+                self.lost += 1
+                self._settled += 1
             if len(self._batch) % _AT_ONCE_ROWS == 0:
                 time.sleep(0)  # the event loop's turn
         if self._rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,12 +12,16 @@ from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.phases import FAILED, FINISHED, Happened, Phase, Reached, event_of
 from nexus_core.observe.record import RequestRecord
 
+log = logging.getLogger(__name__)
+
 _SETTLE_SECONDS = 0.02  # that a phase may wait for others, to be taken in with them
 _MOST_REACHED = 64  # that wait at the end of a request; more at once would hold up the event loop
+# Requests go on, and so do the other folds and logs.
+_FAULT = "%s failed to take in what happened"
 
 
 class Fold(Protocol):
-    """What takes in every event, in their order: it must be quick and must not raise."""
+    """What takes in every event, in their order: it must be quick and should not raise."""
 
     def take_in(self, reached: Sequence[Reached]) -> None:
         """Take in phases of requests, in the order in which they were reached."""
@@ -28,7 +33,7 @@ class Fold(Protocol):
 
 
 class Log(Protocol):
-    """What keeps what happened, for readers: it must be quick and must not raise."""
+    """What keeps what happened, for readers: it must be quick and should not raise."""
 
     def push(self, happened: Sequence[Happened]) -> None:
         """Keep it, oldest first; `event_of` makes the event when it is read."""
@@ -91,9 +96,11 @@ class EventBus:
         """Tell of an event."""
         self.settle()
         for fold in self._folds:
-            fold.apply(event)
-        for log in self._logs:
-            log.push((event,))
+            try:
+                fold.apply(event)
+            except Exception:
+                log.exception(_FAULT, type(fold).__name__)
+        self._push((event,))
 
     def reach(self, phase: Phase, record: RequestRecord, number: int = 1) -> None:
         """Tell that a request reached a phase, which its record says all of.
@@ -117,9 +124,18 @@ class EventBus:
             return
         self._reached = []
         for fold in self._folds:
-            fold.take_in(reached)
-        for log in self._logs:
-            log.push(reached)
+            try:
+                fold.take_in(reached)
+            except Exception:
+                log.exception(_FAULT, type(fold).__name__)
+        self._push(reached)
+
+    def _push(self, happened: Sequence[Happened]) -> None:
+        for one in self._logs:
+            try:
+                one.push(happened)
+            except Exception:
+                log.exception(_FAULT, type(one).__name__)
 
     def _settle_soon(self) -> None:
         if self._settles_in is not None and self._settles_in.is_running():

@@ -48,7 +48,10 @@ def log_request(log: logging.Logger, record: RequestRecord) -> None:
         return
     line = RequestLine(record, level, log.name)
     for handler in handlers:
-        handler.take(line)
+        try:
+            handler.take(line)
+        except Exception:
+            log.exception("%s failed to take a request's line", type(handler).__name__)
 
 
 class LineHandler(logging.Handler):
@@ -311,4 +314,5 @@ def _as_logged(fact: Fact, value: Any) -> object:
                 }
                 for attempt in value
             ]
-    return value
+        case _:
+            return value

@@ -44,6 +44,22 @@ def test_records_and_rows_keep_their_order(tmp_path: Path) -> None:
     assert ledger.lost == 0
 
 
+def test_a_request_that_makes_no_row_is_counted_as_lost_and_holds_up_no_other(
+    tmp_path: Path,
+) -> None:
+    bad = replace(OVER, usage="none")
+
+    with closing(Ledger(tmp_path / "nexus.db")) as ledger:
+        ledger.open()
+        ledger.append(bad)
+        ledger.append(over(1))
+        wait_until(lambda: stored(tmp_path / "nexus.db") == ["req-1"])
+        ledger.append(over(2))
+
+    assert stored(tmp_path / "nexus.db") == ["req-1", "req-2"]
+    assert ledger.lost == 1
+
+
 def test_what_waits_for_a_file_that_can_not_be_written_is_kept_small(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

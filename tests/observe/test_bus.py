@@ -1,6 +1,8 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from nexus_core.observe.bus import _MOST_REACHED, EventBus
 from nexus_core.observe.events import (
     Attempt,
@@ -9,7 +11,7 @@ from nexus_core.observe.events import (
     NexusEvent,
     RequestReceived,
 )
-from nexus_core.observe.phases import Phase, Reached
+from nexus_core.observe.phases import Happened, Phase, Reached
 from nexus_core.observe.record import RequestRecord
 from tests.waiting import pass_time, settled
 
@@ -221,3 +223,41 @@ async def test_a_loop_that_ended_early_leaves_no_phase_for_ever() -> None:
     await settled()
 
     assert fold.at_once == [1]
+
+
+class Broken:
+    """A fold and a log that can take in nothing."""
+
+    def take_in(self, reached: Sequence[Reached]) -> None:
+        raise ValueError
+
+    def apply(self, event: NexusEvent) -> None:
+        raise ValueError
+
+    def push(self, happened: Sequence[Happened]) -> None:
+        raise ValueError
+
+
+async def test_a_fault_of_one_loses_nothing_for_the_others_and_stops_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fold = Seen()
+    bus = EventBus(Broken(), fold, log=Broken())
+    subscription = bus.subscribe()
+
+    bus.reach(Phase.RECEIVED, record(1))
+    bus.publish(toggled(8))
+    bus.reach(Phase.RECEIVED, record(2))
+    pass_time(1)
+    await settled()
+
+    assert [one.request_id for one in fold.received] == ["r1", "r2"]
+    assert fold.events == [toggled(8)]
+    assert [type(event) for event in subscription.drain()] == [
+        RequestReceived,
+        BackendToggled,
+        RequestReceived,
+    ]
+    assert {each.getMessage() for each in caplog.records} == {
+        "Broken failed to take in what happened"
+    }

@@ -138,6 +138,18 @@ def test_whoever_wants_a_log_record_gets_one_and_so_do_all(
     assert taker.lines == []
 
 
+def test_a_fault_of_one_handler_reaches_neither_the_request_nor_the_others(
+    log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, taker = Taker(), Taker()
+    monkeypatch.setattr(broken, "take", lambda line: line.nothing)
+    log.handlers[:] = [broken, taker]
+
+    log_request(log, OVER)
+
+    assert [line.record for line in taker.lines] == [OVER]
+
+
 def test_a_foreign_handler_above_gets_a_log_record(log: logging.Logger) -> None:
     foreign = Foreign()
     log.addHandler(Taker())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nexus_core.types import is_list, is_object
 from nexus_tui.commands.base.errors import NoAnswerError, NotFoundError
-from nexus_tui.commands.base.listener import connection_problem, require_nexus
+from nexus_tui.commands.base.listener import connection_problem, require_nexus, who_answers
 from nexus_tui.commands.base.target import local_url
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
@@ -41,9 +41,18 @@ def find_running(url: str | None, config: Config) -> str:
         raise NoAnswerError(
             "the configured port is 0 (any free port); set --url to the running Nexus"
         )
-    url = url or local_url(config.server.host, config.server.port)
-    require_nexus(url, config.server.connect_timeout_seconds)
-    return url
+    seconds = config.server.connect_timeout_seconds
+    if url is not None:
+        require_nexus(url, seconds)
+        return url
+    url = local_url(config.server.host, config.server.port)
+    found = who_answers(url, seconds)
+    if found.kind == "nexus":
+        return url
+    if found.is_silent:
+        raise NoAnswerError(found.problem)
+    what_to_do = "start one (nexus), or name" if found.kind == "nothing" else "name"
+    raise NoAnswerError(f"{found.problem}; {what_to_do} the URL of another")
 
 
 def get_json(url: str, path: str, config: Config, query: Mapping[str, str | int]) -> Any:

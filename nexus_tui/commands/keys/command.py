@@ -120,7 +120,11 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _create(place: Place, options: argparse.Namespace) -> int:
-    return _tell_secret(place.create(options.name, _asked(options)), place, options)
+    code = _tell_secret(place.create(options.name, _asked(options)), place, options)
+    listed = place.listed()
+    if len(listed["keys"]) == 1 and not listed.get("environment"):
+        say("keys: it is the first key: from now on requests need one, also those of this machine")
+    return code
 
 
 def _rotate(place: Place, options: argparse.Namespace) -> int:

@@ -127,6 +127,13 @@ class StderrHandler(LineHandler):
             self._flush_in(_RETRY_SECONDS)
 
     def _as_texts(self, lines: list[str | RequestLine]) -> list[str]:
+        """Each of them as it is written, but for one that can't be: that one is lost alone."""
+        try:
+            return self._as_texts_together(lines)
+        except Exception:  # noqa: BLE001 - of a field that nobody expected
+            return [text for line in lines if len(lines) > 1 for text in self._as_texts([line])]
+
+    def _as_texts_together(self, lines: list[str | RequestLine]) -> list[str]:
         of_requests = [line for line in lines if not isinstance(line, str)]
         if self._is_json:
             made = iter([_with_worker(text, self._worker) for text in as_json(of_requests)])

@@ -27,7 +27,7 @@ def test_all_well_is_exit_code_0(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == f"ok        config: {tmp_path}/nexus.toml"
-    assert lines[1].startswith(f'ok        backend "a": vllm at {url} lists 1 models, ')
+    assert lines[1].startswith(f'ok        backend "a": vllm at {url} lists 1 model, ')
     assert lines[2:] == [
         f"ok        storage: {tmp_path}/nexus/nexus.db is writable",
         "ok        address: 127.0.0.1:0: any free port",

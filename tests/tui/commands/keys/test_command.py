@@ -72,6 +72,19 @@ def test_a_running_nexus_goes_by_a_change_at_once(tmp_path: Path) -> None:
         assert "NEXUS_ADMIN_KEY" in without.stderr
 
 
+def test_whoever_makes_the_first_key_is_told_that_requests_need_one_now(tmp_path: Path) -> None:
+    told = "from now on requests need one"
+    first = keys(tmp_path, "create", "laptop")
+    assert SECRET.fullmatch(first.stdout.strip())
+    assert told in first.stderr
+    assert told not in keys(tmp_path, "create", "phone").stderr
+
+    (tmp_path / "b").mkdir()
+    beside_the_environment = keys(tmp_path / "b", "create", "a", NEXUS_API_KEYS="ci:0123456789abc")
+    assert beside_the_environment.returncode == 0
+    assert told not in beside_the_environment.stderr
+
+
 def test_without_a_running_nexus_its_file_is_changed(tmp_path: Path) -> None:
     made = keys(tmp_path, "create", "laptop", "--budget", "20", "--expires", "30d", "--json")
     told = json.loads(made.stdout)

@@ -244,6 +244,21 @@ async def test_a_loop_that_ended_early_leaves_no_line_for_ever(stderr: Stderr) -
     assert stderr.writes == [["finished"]]
 
 
+@pytest.mark.parametrize("log_format", FORMATS)
+def test_a_line_that_can_not_be_written_is_lost_alone(log_format: str) -> None:
+    stderr = io.StringIO()
+    handler = StderrHandler(stderr, log_format)
+    bad = RequestRecord("bad", 0.0, total_ms="soon")  # type: ignore[arg-type]
+
+    for one in (RequestRecord("r1", 0.0), bad, RequestRecord("r2", 0.0)):
+        handler._lines.append(RequestLine(one, logging.INFO, "a.b"))
+    handler.handle(record("one"))
+
+    lines = stderr.getvalue().splitlines()
+    assert ["r1" in lines[0], "r2" in lines[1], "one" in lines[2]] == [True] * 3
+    assert len(lines) == 3
+
+
 async def test_a_closed_stderr_ends_nothing() -> None:
     closed = io.StringIO()
     handler = StderrHandler(closed, "pretty")
