@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from nexus_core.aliases import resolve_aliases
 from nexus_core.types import is_list, is_object
 from nexus_tui.commands.base.client import (
     answered,
@@ -208,7 +209,8 @@ def is_all_restricted(state: Mapping[str, Any] | None) -> bool:
 
 
 def window_of(state: Mapping[str, Any] | None, model: str) -> int | None:
-    """The smallest known context window of a model by that name, in tokens."""
+    """The smallest known context window of a model by that name or alias, in tokens."""
+    model = resolve_aliases(model, _aliases(state))[-1]
     windows = [
         window
         for backend in _backends(state)
@@ -217,6 +219,13 @@ def window_of(state: Mapping[str, Any] | None, model: str) -> int | None:
         and type(window := one.get("context_tokens")) is int
     ]
     return min(windows, default=None)
+
+
+def _aliases(state: Mapping[str, Any] | None) -> dict[str, str]:
+    config = None if state is None else state.get("config")
+    routing = config.get("routing") if is_object(config) else None
+    told = routing.get("aliases") if is_object(routing) else None
+    return {name: str(target) for name, target in told.items()} if is_object(told) else {}
 
 
 def _backends(state: Mapping[str, Any] | None) -> list[dict[str, Any]]:

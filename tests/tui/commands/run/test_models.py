@@ -132,6 +132,16 @@ def test_the_smallest_known_window_counts() -> None:
     assert window_of(state, "other") is None
 
 
+@pytest.mark.parametrize(
+    ("aliases", "window"), [({"claude-*": "m"}, 65536), ({"claude-*": "other"}, None), (None, None)]
+)
+def test_an_alias_has_the_window_of_its_model(aliases: Any, window: int | None) -> None:
+    routing = {"routing": {"aliases": aliases}}
+    state: Mapping[str, Any] = {"backends": [backend("open", m=65536)], "config": routing}
+
+    assert window_of(state, "claude-local") == window
+
+
 def test_without_its_key_the_state_is_unknown() -> None:
     refused = {"error": {"message": "wrong key", "code": "permission_denied"}}
     with fake_nexus(state=refused) as (url, _):
