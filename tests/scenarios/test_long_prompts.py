@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.api.inference.serve import LONG_PROMPT_BYTES
+from nexus_core.api.inference.serve import LONG_FOREIGN_BYTES, LONG_PROMPT_BYTES
 from nexus_core.dialects.inbound import INBOUND
 from nexus_core.dialects.request import Request
 from nexus_core.types import Operation
@@ -48,7 +48,8 @@ async def test_a_long_prompt_is_read_beside_the_loop(
         return read(operation, data, request_id)
 
     monkeypatch.setattr(type(dialect), "read_request", noted)
-    more = {"metadata": {"x": "y" * LONG_PROMPT_BYTES}} if is_long else {}
+    size = LONG_PROMPT_BYTES if api == "chat" else LONG_FOREIGN_BYTES
+    more = {"metadata": {"x": "y" * size}} if is_long else {}
     async with upstreams(answers(ANSWER)) as (up,), running(local(up.url)) as nexus:
         answer = await nexus.http.post(path, content=json.dumps(body | more).encode())
 

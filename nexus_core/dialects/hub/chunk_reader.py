@@ -77,17 +77,15 @@ class ChunkReader:
                 at = found.end
                 continue
             whole, at = events.feed_one(lines, at)
-            said += self._read_each(whole, separator_before(lines, at), known)
+            for event in whole:
+                one = self._read_one(event, separator_before(lines, at), known)
+                if one is not None:
+                    said.append(one)
         return said
 
     def finish(self) -> list[Said]:
         """What a last event says that has no blank line behind it."""
-        return self._read_each(self._events.finish(), b"", None)
-
-    def _read_each(
-        self, events: list[bytes], separator: bytes, known: TextRun | None
-    ) -> list[Said]:
-        read = (self._read_one(event, separator, known) for event in events)
+        read = (self._read_one(event, b"", None) for event in self._events.finish())
         return [one for one in read if one is not None]
 
     def _read_one(

@@ -23,7 +23,7 @@ _MEDIA = {
     "input_file": Capability.FILES,
     "input_audio": Capability.AUDIO,
 }
-_TEXTS = ("text", "refusal", "arguments", "name", "namespace", "call_id")
+_TEXTS = ("text", "refusal", "arguments", "name", "namespace", "call_id", "input")
 _NESTED = ("content", "output", "summary")
 TOOL_ITEMS = frozenset({"additional_tools", "tool_search_output"})  # items that hold tools
 # Tools that a client carries out itself; every other kind runs at OpenAI.
@@ -138,12 +138,12 @@ class _Walk:
                     self.prefixes.take(source)
             return
         for name in _TEXTS:
-            if isinstance(text := part.get(name), str):
+            if name in part and isinstance(text := part[name], str):
                 self._text(text)
-        if isinstance(text := part.get("input"), str):  # of a custom tool's call
-            self._text(text)
         for name in _NESTED:
-            inner = part.get(name)
+            if name not in part:
+                continue
+            inner = part[name]
             if isinstance(inner, str):
                 self._text(inner)
             for number, one in enumerate(inner if is_list(inner) else ()):

@@ -15,12 +15,17 @@ from nexus_core.types import JsonObject, is_list, is_object
 _encode = msgspec.json.Encoder().encode
 
 
-def dumped(value: object) -> str:
+def encoded(value: object) -> bytes:
     """JSON of any value that was read from JSON, lone surrogates included."""
     try:
-        return _encode(value).decode()
+        return _encode(value)
     except (UnicodeError, RecursionError, OverflowError):
-        return json.dumps(value, separators=(",", ":"))
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def dumped(value: object) -> str:
+    """The same as text."""
+    return encoded(value).decode()
 
 
 class Events:
@@ -33,7 +38,7 @@ class Events:
         """Encode one event."""
         self.number += 1
         body = {"type": kind, "sequence_number": self.number, **fields}
-        return f"event: {kind}\ndata: {dumped(body)}\n\n".encode()
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), encoded(body))
 
     def delta(self, head: str, delta: str, tail: str) -> bytes:
         """Encode an event of which all but number and text is known, by `delta_head`."""
@@ -43,11 +48,13 @@ class Events:
 
     def deltas(self, head: str, deltas: list[bytes], tail: str) -> bytes:
         """The same of several texts, which are JSON without their quotation marks."""
-        first, number = self.number + 1, len(deltas)
-        self.number += number
-        numbered: list[object] = [None] * (2 * number)
-        numbered[::2], numbered[1::2] = range(first, first + number), deltas
-        return _delta_form(head, tail) * number % tuple(numbered)
+        form, number = _delta_form(head, tail), self.number
+        made: list[bytes] = []
+        for delta in deltas:
+            number += 1
+            made.append(form % (number, delta))
+        self.number = number
+        return b"".join(made)
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _LONG_READ = 2048  # bytes; of many events
-_MAX_HELD_BYTES = 8 * 1024
+_MAX_HELD_BYTES = 16 * 1024
 _LINES = 3  # of an event with a name: that, its data, and the blank line
 _NAME = b"event: "
 

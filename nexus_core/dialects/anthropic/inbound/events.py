@@ -17,17 +17,22 @@ PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
-def dumped(value: object) -> str:
+def encoded(value: object) -> bytes:
     """JSON of any value that was read from JSON, lone surrogates included."""
     try:
-        return _encode(value).decode()
+        return _encode(value)
     except (UnicodeError, RecursionError):
-        return json.dumps(value, separators=(",", ":"))
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def dumped(value: object) -> str:
+    """The same as text."""
+    return encoded(value).decode()
 
 
 def event(kind: str, **fields: object) -> bytes:
     """Encode one event; clients skip an event that has no name."""
-    return f"event: {kind}\ndata: {dumped({'type': kind, **fields})}\n\n".encode()
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), encoded({"type": kind, **fields}))
 
 
 def block_start(index: int, block: JsonObject) -> bytes:

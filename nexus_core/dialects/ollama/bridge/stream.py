@@ -62,7 +62,8 @@ class LineWriter:
         self._first: int | None = None  # when the first content came
         self._chunks = ChunkReader()
         self._head = b'{"model":' + dumped(request.parsed["model"]) + b',"created_at":"'
-        self._rests: dict[bool, bytes] = {}  # of lines that are a text, or thinking (True)
+        # What stands around a text behind the time of its line, or around thinking (True).
+        self._rests: dict[bool, tuple[bytes, bytes]] = {}
         self._with_thinking = wants_thinking(request)
         self._calls: list[_Call] = []
         self._held_chars = self._text_bytes = 0
@@ -122,16 +123,16 @@ class LineWriter:
         self._text_bytes += texts.size
         if self._first is None:
             self._first = self._ticks()
-        rest = self._rests.get(texts.is_thinking) or self._rest(texts.is_thinking)
-        line = b'%b%b",%b\n' % (self._head, stamp(self._now()).encode(), rest)
-        return texts.in_frame(TextFrame.of_bytes(line))
+        before, after = self._rests.get(texts.is_thinking) or self._rest(texts.is_thinking)
+        before = b'%b%b",%b' % (self._head, stamp(self._now()).encode(), before)
+        return TextFrame(before, after).around(texts.pieces)
 
-    def _rest(self, is_thinking: bool) -> bytes:
-        """What stands behind the time in a line of a text."""
+    def _rest(self, is_thinking: bool) -> tuple[bytes, bytes]:
         piece = silence(self._request)
         if is_thinking:
             piece.get("message", piece)["thinking"] = ""
-        rest = self._rests[is_thinking] = dumped({**piece, "done": False})[1:]
+        before, _, after = dumped({**piece, "done": False})[1:].rpartition(b'""')
+        rest = self._rests[is_thinking] = (before + b'"', b'"' + after + b"\n")
         return rest
 
     def _choice(self, choice: JsonObject) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec import Raw
+
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.said import content_in, estimated_usage, reasoning_in, refusal_in
@@ -21,7 +23,7 @@ from nexus_core.dialects.openai_responses.bridge.calls import Call, extra_of
 from nexus_core.dialects.openai_responses.bridge.tools import Kind, Tools
 from nexus_core.dialects.openai_responses.carried import Carried
 from nexus_core.dialects.openai_responses.errors import failure_of
-from nexus_core.dialects.openai_responses.events import Events, delta_head, dumped
+from nexus_core.dialects.openai_responses.events import Events, delta_head, dumped, encoded
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
@@ -115,8 +117,9 @@ class ResponseStreamWriter:
 
     def _begin(self) -> bytes:
         self._is_begun = True
-        created = self._events.event("response.created", response=self._response)
-        return created + self._events.event("response.in_progress", response=self._response)
+        response = Raw(encoded(self._response))
+        created = self._events.event("response.created", response=response)
+        return created + self._events.event("response.in_progress", response=response)
 
     def _take(self, said: Said) -> bytes:
         """Write what the hub's stream said; comments keep the connection alive."""
