@@ -8,12 +8,10 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
-import msgspec
-
 from nexus_core.api.asgi.messages import RawHeaders
 from nexus_core.catalog import BackendType
 from nexus_core.errors import InvalidRequestError
-from nexus_core.observe.record import KeptHeaders
+from nexus_core.observe.record import HeaderLines, KeptHeaders
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.requirements import NO_HINTS, RoutingHints
 from nexus_core.types import BudgetStatus, Cost, PrivacyZone, RouteReason
@@ -22,7 +20,6 @@ from nexus_core.upstream.base import Headers
 RawHeader: TypeAlias = tuple[bytes, bytes]
 
 REQUEST_ID = b"x-nexus-request-id"
-_OVERHEAD = b"x-nexus-overhead-ms"
 
 # What a backend's answer may tell the client. Never X-Nexus-*, Set-Cookie, Location, or anything
 # about the connection.
@@ -60,66 +57,50 @@ _MASKED = {
 }
 
 
-class Block(msgspec.Struct, frozen=True):
-    """Response headers, in their order; what recurs among them is shared."""
-
-    pairs: tuple[tuple[bytes, bytes], ...]
-    lines: bytes  # the same as they are sent, a line each; after the last one no line end
-
-
 def answer_head(
     first: RawHeaders,
     request_id: str,
     selected: SelectedRoute | None,
     overhead_ms: float | None = None,
-) -> Block:
-    """The headers of an answer.
+) -> HeaderLines:
+    """The headers of an answer, as they are sent and kept.
 
     Args:
         first: what stands before Nexus's own.
         selected: None: no backend was reached.
         overhead_ms: None: the answer is Nexus's own.
     """
-    own_id = (REQUEST_ID, request_id.encode())
-    shared = masked_headers(first)
     lines = [b": ".join(pair) for pair in first]
-    lines.append(b": ".join(own_id))
-    if selected is None:
-        return Block((*shared, own_id), b"\r\n".join(lines))
-    backend = selected.backend
-    route = _route_block(backend.name, backend.type, selected.reason, backend.zone, selected.model)
-    lines.append(route.lines)
-    last: RawHeaders = []
-    if selected.cost is not None:
-        cost = (b"x-nexus-cost-estimated", shown_cost(selected.cost).encode())
-        last.append(_shared_get(cost) or _share(cost))
-    if selected.budget is not BudgetStatus.NORMAL:
-        last.append((b"x-nexus-budget-status", selected.budget.value.encode()))
-    if selected.dropped:
-        last.append((b"x-nexus-dropped-params", ", ".join(selected.dropped).encode()))
-    if overhead_ms is not None:
-        last.append((_OVERHEAD, b"%.1f" % overhead_ms))
-    lines += [b": ".join(pair) for pair in last]
-    return Block((*shared, own_id, *route.pairs, *last), b"\r\n".join(lines))
-
-
-def _lines(pairs: Iterable[RawHeader]) -> bytes:
-    return b"\r\n".join([b": ".join(pair) for pair in pairs])
+    lines.append(b"%b: %b" % (REQUEST_ID, request_id.encode()))
+    if selected is not None:
+        backend = selected.backend
+        lines.append(
+            _route_lines(backend.name, backend.type, selected.reason, backend.zone, selected.model)
+        )
+        if selected.cost is not None:
+            lines.append(b"x-nexus-cost-estimated: " + shown_cost(selected.cost).encode())
+        if selected.budget is not BudgetStatus.NORMAL:
+            lines.append(b"x-nexus-budget-status: " + selected.budget.value.encode())
+        if selected.dropped:
+            lines.append(b"x-nexus-dropped-params: " + ", ".join(selected.dropped).encode())
+        if overhead_ms is not None:
+            lines.append(b"x-nexus-overhead-ms: %.1f" % overhead_ms)
+    return b"\r\n".join(lines)
 
 
 @lru_cache(maxsize=1024)
-def _route_block(
+def _route_lines(
     backend: str, kind: BackendType, reason: RouteReason, zone: PrivacyZone, model: str
-) -> Block:
+) -> HeaderLines:
     """What all answers by this route have in common."""
-    pairs = (
-        (b"x-nexus-backend", backend.encode()),
-        (b"x-nexus-backend-type", kind.location.encode()),
-        (b"x-nexus-route-reason", reason.value.encode()),
-        (b"x-nexus-privacy-zone", zone.value.encode()),
-        (b"x-nexus-model", quote(model, safe="/:@+,;=~ ()[]").encode()),
+    lines = (
+        f"x-nexus-backend: {backend}",
+        f"x-nexus-backend-type: {kind.location}",
+        f"x-nexus-route-reason: {reason.value}",
+        f"x-nexus-privacy-zone: {zone.value}",
+        f"x-nexus-model: {quote(model, safe='/:@+,;=~ ()[]')}",
     )
-    return Block(pairs, _lines(pairs))
+    return "\r\n".join(lines).encode()
 
 
 def shown_cost(cost: Cost) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nexus_core.observe.bus import EventBus
-from nexus_core.observe.phases import FINISHED, Happened
+from nexus_core.observe.phases import FINISHED, Happened, Reached
 from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.stages import Stage
 from nexus_core.types import PrivacyZone
@@ -25,8 +25,8 @@ class Cut:
     def push(self, happened: Sequence[Happened]) -> None:
         """Count requests that are over."""
         for one in happened:
-            if isinstance(one, tuple) and one[0] is FINISHED:
-                self._count(one[1])
+            if isinstance(one, Reached) and one.phase is FINISHED:
+                self._count(one.record)
 
     def _count(self, record: RequestRecord) -> None:
         status, served_by = record.status or 0, record.zone

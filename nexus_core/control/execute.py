@@ -41,7 +41,7 @@ from nexus_core.errors import (
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.snapshot import BackendSnapshot, usable_ones
 from nexus_core.observe.events import CaptureToggled, ZoneToggled
-from nexus_core.observe.record import KeptHeaders, as_bytes
+from nexus_core.observe.record import HeaderLines, as_bytes
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
@@ -377,8 +377,8 @@ class _Unread:
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> KeptHeaders:
-        return ()
+    ) -> HeaderLines:
+        return b""
 
     def send(self, data: bytes) -> None: ...
 
@@ -393,5 +393,5 @@ class _Unread:
 
     def send_error_event(self, error: NexusError) -> None: ...
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
-        return ()
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> HeaderLines:
+        return b""

@@ -54,7 +54,9 @@ class Subscription:
     def push(self, happened: Sequence[Happened]) -> None:
         """Take in what happened; the bus calls this."""
         if not self._wants_requests:
-            happened = [one for one in happened if not isinstance(one, tuple) or one[0] is FAILED]
+            happened = [
+                one for one in happened if not isinstance(one, Reached) or one.phase is FAILED
+            ]
         kept = self._happened
         self.dropped += max(0, len(kept) + len(happened) - self._capacity)
         kept.extend(happened)
@@ -111,7 +113,7 @@ class EventBus:
             number: the attempt's, or the failed attempt's: 1 for the first one.
         """
         reached = self._reached
-        reached.append((phase, record, number))
+        reached.append(Reached(phase, record, number))
         if len(reached) == 1:
             self._settle_soon()
         elif len(reached) >= _MOST_REACHED and phase is FINISHED:

@@ -7,7 +7,7 @@ import secrets
 from bisect import bisect_right
 from collections import deque
 from itertools import count
-from operator import itemgetter
+from operator import attrgetter
 from typing import Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 CAPACITY = 2000  # lines kept
 MAX_TEXT = 8000  # characters kept of one line; of a trace, its beginning and its end
 _CUT = " … "
+_number = attrgetter("number")
 _REQUEST = re.compile(r"(?:^| )request=([0-9a-f]{8,64})(?= |$)")
 _ALARMING = frozenset({"warning", "error", "critical"})
 
@@ -38,6 +39,13 @@ class LateLine(Protocol):
         ...
 
 
+class _Numbered(msgspec.Struct, gc=False):
+    """A line in its place. Thousands are kept, and garbage collection need not look at them."""
+
+    number: int
+    line: LogLine | LateLine
+
+
 class LogRing:
     """Bounded; reading it takes nothing out. The numbers of one process go on without a gap.
 
@@ -49,7 +57,7 @@ class LogRing:
         self.run = secrets.token_hex(4)  # another process has another word
         self.last = 0  # the newest line's number; the first one is 1
         self.last_warning: LogLine | None = None  # or worse
-        self._lines: deque[tuple[int, LogLine | LateLine]] = deque(maxlen=capacity)
+        self._lines: deque[_Numbered] = deque(maxlen=capacity)
         self._numbers = count(1)
 
     def __len__(self) -> int:
@@ -64,17 +72,17 @@ class LogRing:
     def add_late(self, line: LogLine | LateLine) -> None:
         """Take in a line that is no warning, and need not be written out yet."""
         number = next(self._numbers)
-        self._lines.append((number, line))
+        self._lines.append(_Numbered(number, line))
         if number > self.last:
             self.last = number
 
     def after(self, number: int) -> list[tuple[int, LogLine]]:
         """What came after that number and is still here, oldest first."""
         lines = list(self._lines)
-        lines.sort(key=itemgetter(0))  # two that came at once may stand the other way around
+        lines.sort(key=_number)  # two that came at once may stand the other way around
         return [
-            (count, line if isinstance(line, LogLine) else line.shown())
-            for count, line in lines[bisect_right(lines, number, key=itemgetter(0)) :]
+            (one.number, one.line if isinstance(one.line, LogLine) else one.line.shown())
+            for one in lines[bisect_right(lines, number, key=_number) :]
         ]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from enum import IntEnum, auto
 from typing import Any, TypeAlias, assert_never
 
+import msgspec
+
 from nexus_core.observe.events import (
     AttemptFailed,
     FirstByteReceived,
@@ -16,7 +18,7 @@ from nexus_core.observe.events import (
     RouteDecided,
 )
 from nexus_core.observe.origin.origin import Origin, read_origin
-from nexus_core.observe.record import DecisionToTell, RequestRecord, as_bytes
+from nexus_core.observe.record import DecisionToTell, RequestRecord, as_bytes, header_lines
 
 
 class Phase(IntEnum):
@@ -32,8 +34,15 @@ class Phase(IntEnum):
 # To look up a member is a call in Python 3.11.
 RECEIVED, DECIDED, FAILED, BEGAN, FINISHED = Phase
 
-# A phase that was reached: its number of the attempt tells those of several attempts apart.
-Reached: TypeAlias = tuple[Phase, RequestRecord, int]
+
+class Reached(msgspec.Struct, gc=False):
+    """A phase that was reached. Thousands are kept: garbage collection need not look at them."""
+
+    phase: Phase
+    record: RequestRecord
+    number: int = 1  # the attempt's, which tells those of several apart
+
+
 # What readers keep: an event, or what it is made from when it is read.
 Happened: TypeAlias = NexusEvent | Reached
 
@@ -44,23 +53,22 @@ RequestEvent: TypeAlias = (
 
 def event_of(happened: Happened) -> NexusEvent:
     """The event; of an earlier attempt too it tells what was known then."""
-    if not isinstance(happened, tuple):
+    if not isinstance(happened, Reached):
         return happened
-    phase, record, attempt = happened
-    return _MAKERS[phase](record, attempt)
+    return _MAKERS[happened.phase](happened.record, happened.number)
 
 
 def request_that_began(happened: Happened) -> str | None:
     """The id of the request that is received with it; None where it is anything else."""
-    if isinstance(happened, tuple):
-        return happened[1].request_id if happened[0] is Phase.RECEIVED else None
+    if isinstance(happened, Reached):
+        return happened.record.request_id if happened.phase is RECEIVED else None
     return happened.request_id if isinstance(happened, RequestReceived) else None
 
 
 def request_that_ended(happened: Happened) -> str | None:
     """The id of the request that is over with it; None where it is anything else."""
-    if isinstance(happened, tuple):
-        return happened[1].request_id if happened[0] is Phase.FINISHED else None
+    if isinstance(happened, Reached):
+        return happened.record.request_id if happened.phase is FINISHED else None
     return happened.request_id if isinstance(happened, RequestFinished) else None
 
 
@@ -200,7 +208,7 @@ def take(record: RequestRecord, event: RequestEvent) -> Phase:
             phase = Phase.BEGAN
             record.began_at, record.backend, record.status = event.at, event.backend, event.status
             record.first_byte_ms = event.first_byte_ms
-            record.answer_headers = as_bytes(event.headers)
+            record.answer_headers = header_lines(event.headers)
         case RequestFinished():
             phase = Phase.FINISHED
             _take_end(record, event)
@@ -213,7 +221,7 @@ def take(record: RequestRecord, event: RequestEvent) -> Phase:
 def _take_end(record: RequestRecord, event: RequestFinished) -> None:
     for name in _OF_BOTH:
         setattr(record, name, getattr(event, name))
-    record.ended_at, record.answer_headers = event.at, as_bytes(event.headers)
+    record.ended_at, record.answer_headers = event.at, header_lines(event.headers)
     record.route_model = event.model if event.backend is not None else None
     record.decision = DecisionToTell(event.considered)
     if record.attempts != event.attempts:  # the events of some were not seen

@@ -26,6 +26,7 @@ from nexus_core.types import API_NAMES, Cost, CountMethod, DialectName, PrivacyZ
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 KeptHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]  # as on the wire, credentials masked
+HeaderLines: TypeAlias = bytes  # `name: value`, with CRLF between them: one object for many
 
 
 class Deciding(Protocol):
@@ -80,7 +81,7 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     began_at: float = 0.0
     status: int | None = None  # what the client got; None while it is unknown
     first_byte_ms: float | None = None  # since the request came
-    answer_headers: KeptHeaders = ()  # as the client gets them
+    answer_headers: HeaderLines = b""  # as the client gets them
 
     # Known at the end.
     ended_at: float | None = None  # None: not over
@@ -189,10 +190,10 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
 
     @property
     def response_headers(self) -> Headers:
-        return as_text(self.answer_headers)
+        return as_text(header_pairs(self.answer_headers))
 
 
-def as_text(headers: KeptHeaders) -> Headers:
+def as_text(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Headers for people and JSON: what is a secret of this process is cut out."""
     return tuple([_pair_as_text(*pair) for pair in headers])
 
@@ -203,6 +204,22 @@ def as_bytes(headers: Iterable[tuple[str, str]]) -> KeptHeaders:
         (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in headers
     )
+
+
+def header_pairs(lines: HeaderLines) -> list[tuple[bytes, bytes]]:
+    """Names and values of header lines."""
+    parted = [line.partition(b": ") for line in lines.split(b"\r\n")] if lines else []
+    return [(name, value) for name, _, value in parted]
+
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> HeaderLines:
+    """The lines of headers; what no line can hold is replaced."""
+    text = "\r\n".join([f"{_one_line(name)}: {_one_line(value)}" for name, value in headers])
+    return text.encode("latin-1", "replace")
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r", "?").replace("\n", "?")
 
 
 @lru_cache(maxsize=64)

@@ -43,9 +43,9 @@ class RecentRequests:
 
     def take_in(self, reached: Sequence[Reached]) -> None:
         """Keep those that are received; a record that is kept grows by itself."""
-        for phase, record, _ in reached:
-            if phase is RECEIVED:
-                self.add(record)
+        for one in reached:
+            if one.phase is RECEIVED:
+                self.add(one.record)
 
     def add(self, record: RequestRecord) -> None:
         """Keep one more request; the oldest goes when there are too many."""

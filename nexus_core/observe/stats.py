@@ -106,7 +106,8 @@ class Stats:
 
     def take_in(self, reached: Sequence[Reached]) -> None:
         """Count phases of requests, in the order in which they were reached."""
-        for phase, record, number in reached:
+        for one in reached:
+            phase, record = one.phase, one.record
             if phase is RECEIVED:
                 self._receive(record)
             elif phase is DECIDED:
@@ -116,7 +117,7 @@ class Stats:
             elif phase is FINISHED:
                 self._finish(record)
             else:
-                self._fail(record, record.failures[number - 1].attempt)
+                self._fail(record, record.failures[one.number - 1].attempt)
 
     def apply(self, event: NexusEvent) -> None:
         """Count an event that was made elsewhere; what is state, and no count, changes nothing."""
@@ -127,7 +128,7 @@ class Stats:
                 record = self.under_way.get(event.request_id)
                 if record is None:  # its beginning was not seen: a record of this event alone
                     record = RequestRecord(event.request_id, event.at)
-                self.take_in([(take(record, event), record, len(record.failures))])
+                self.take_in([Reached(take(record, event), record, len(record.failures))])
             case RequestRefused():
                 self.turned_away += 1
                 self.refusals[event.code] += 1

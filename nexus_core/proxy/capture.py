@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nexus_core.errors import NexusError
 from nexus_core.observe.captured import CapturedExchange
-from nexus_core.observe.record import KeptHeaders
+from nexus_core.observe.record import HeaderLines
 from nexus_core.proxy.reply import ProxyRequest, Reply, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import PrivacyZone
@@ -122,7 +122,7 @@ class _Recorder:
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> KeptHeaders:
+    ) -> HeaderLines:
         self._kept.status = status
         return self._reply.start(status, upstream, selected, length=length)
 
@@ -148,7 +148,7 @@ class _Recorder:
         self._kept.is_cut = True
         self._reply.send_error_event(error)
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> HeaderLines:
         self._captures.append(self._kept, error.message.encode())
         self._kept.status, self._kept.is_over = error.status, True
         return self._reply.refuse(error, selected)

@@ -16,7 +16,7 @@ from nexus_core.money.priced_model import Estimate
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import Attempt, AttemptFailed, BudgetStatusChanged
 from nexus_core.observe.phases import BEGAN, DECIDED, FAILED, FINISHED, RECEIVED, decided
-from nexus_core.observe.record import DecisionToTell, KeptHeaders, RequestRecord
+from nexus_core.observe.record import DecisionToTell, HeaderLines, RequestRecord
 from nexus_core.observe.request_line import log_request
 from nexus_core.proxy.charge import Charge, ReportedUsage, Settlement
 from nexus_core.proxy.exchange import Answer, Failure
@@ -220,7 +220,7 @@ class RequestProgress:
         if self.charge is not None and self.charge.is_cloud:
             self.expected_cost = self.charge.expected(self.reported_usage, self.now())
 
-    def began(self, backend: str, status: int, headers: KeptHeaders) -> None:
+    def began(self, backend: str, status: int, headers: HeaderLines) -> None:
         """The client's answer begins."""
         record = self.record
         record.backend, record.status, record.answer_headers = backend, status, headers
@@ -253,7 +253,7 @@ class RequestProgress:
         if not self.has_begun:
             record.status = error.status
 
-    def refused(self, headers: KeptHeaders) -> None:
+    def refused(self, headers: HeaderLines) -> None:
         """The client got the error, with these headers."""
         self.record.answer_headers = headers
 

@@ -12,7 +12,7 @@ from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
-from nexus_core.observe.record import KeptHeaders
+from nexus_core.observe.record import HeaderLines, KeptHeaders
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import BudgetStatus, Cost, RouteReason
 from nexus_core.upstream.base import Headers
@@ -71,7 +71,7 @@ class Reply(Protocol):
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> KeptHeaders:
+    ) -> HeaderLines:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent.
 
         Where a sign of life began it, what the headers would tell is told inside.
@@ -107,6 +107,6 @@ class Reply(Protocol):
         """Tell of a failure inside a stream that has begun."""
         ...
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> HeaderLines:
         """Answer with an error instead; `selected` is the backend that caused it."""
         ...

@@ -12,6 +12,7 @@ from nexus_core.api.headers import (
 )
 from nexus_core.catalog import BackendType
 from nexus_core.errors import InvalidRequestError
+from nexus_core.observe.record import header_pairs
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.types import BudgetStatus, Cost, PrivacyZone, RouteReason
@@ -95,7 +96,7 @@ def test_the_response_headers_tell_where_the_answer_came_from() -> None:
 
     told = answer_head([(b"a", b"b")], "id1", selected)
 
-    assert told.pairs == (
+    assert header_pairs(told) == [
         (b"a", b"b"),
         (b"x-nexus-request-id", b"id1"),
         (b"x-nexus-backend", b"openai"),
@@ -103,8 +104,8 @@ def test_the_response_headers_tell_where_the_answer_came_from() -> None:
         (b"x-nexus-route-reason", b"backend-failover"),
         (b"x-nexus-privacy-zone", b"open"),
         (b"x-nexus-model", b"gpt-4o"),
-    )
-    assert told.lines == b"\r\n".join(b"%b: %b" % pair for pair in told.pairs)
+    ]
+    assert told.count(b"\r\n") == 6  # between lines
 
 
 def test_what_is_known_of_one_answer_follows_its_route() -> None:
@@ -119,13 +120,12 @@ def test_what_is_known_of_one_answer_follows_its_route() -> None:
 
     told = answer_head([], "id1", selected, overhead_ms=0.25)
 
-    assert told.pairs[6:] == (
+    assert header_pairs(told)[6:] == [
         (b"x-nexus-cost-estimated", b"$0.004200"),
         (b"x-nexus-budget-status", b"soft_limit"),
         (b"x-nexus-dropped-params", b"top_p, seed"),
         (b"x-nexus-overhead-ms", b"0.2"),
-    )
-    assert told.lines.endswith(b"x-nexus-dropped-params: top_p, seed\r\nx-nexus-overhead-ms: 0.2")
+    ]
 
 
 @given(st.integers(0, 10**15))
@@ -145,7 +145,7 @@ def test_a_cost_is_rounded_as_decimal_rounds_it(nano_usd: int) -> None:
 def test_a_hostile_model_name_stays_one_plain_header(model: str) -> None:
     selected = SelectedRoute(snapshot(), model, RouteReason.CAPABILITY_MATCH)
 
-    value = dict(answer_head([], "i", selected).pairs)[b"x-nexus-model"]
+    value = dict(header_pairs(answer_head([], "i", selected)))[b"x-nexus-model"]
 
     assert all(0x20 <= byte < 0x7F for byte in value)
 

@@ -26,7 +26,7 @@ class Seen:
 
     def take_in(self, reached: Sequence[Reached]) -> None:
         self.at_once.append(len(reached))
-        self.received += [record for phase, record, _ in reached if phase is Phase.RECEIVED]
+        self.received += [one.record for one in reached if one.phase is Phase.RECEIVED]
 
     def apply(self, event: NexusEvent) -> None:
         self.events.append(event)

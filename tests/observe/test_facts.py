@@ -30,7 +30,7 @@ from nexus_core.observe.facts import (
     reader,
 )
 from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
-from nexus_core.observe.phases import Phase, event_of, finished, record_of, take
+from nexus_core.observe.phases import Phase, Reached, event_of, finished, record_of, take
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import Cost, CountMethod, RouteReason
 from tests.observe.happened import answered, received
@@ -196,7 +196,7 @@ def test_an_event_tells_who_asked_and_is_read_back() -> None:
     assert event == told
     assert isinstance(event, RequestReceived)
     assert record_of(event).origin == Origin("codex", "0199", "77aa")
-    assert event_of((Phase.RECEIVED, record_of(event), 0)) == told
+    assert event_of(Reached(Phase.RECEIVED, record_of(event))) == told
 
 
 def test_a_call_that_was_refused_comes_from_nobody_that_is_known() -> None:

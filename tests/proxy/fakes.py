@@ -11,7 +11,7 @@ from nexus_core.errors import NexusError
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import NexusEvent, TokenUsage
 from nexus_core.observe.phases import Phase, Reached, event_of
-from nexus_core.observe.record import KeptHeaders, RequestRecord, as_bytes
+from nexus_core.observe.record import HeaderLines, RequestRecord, header_lines
 from nexus_core.providers.base import AnswerStream
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
@@ -100,9 +100,9 @@ class RecordingReply:
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> KeptHeaders:
+    ) -> HeaderLines:
         self.status, self.headers, self.selected = status, upstream, selected
-        return as_bytes(upstream)
+        return header_lines(upstream)
 
     def send(self, data: bytes) -> None:
         self.parts.append(data)
@@ -123,10 +123,10 @@ class RecordingReply:
         self.parts.append(OPENAI_CHAT.error_event(error))
         self.is_finished = True
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> HeaderLines:
         self.status, self.error, self.selected = error.status, error, selected
         self.is_finished = True
-        return ()
+        return b""
 
 
 def split_at(data: bytes, *positions: int) -> Sequence[bytes]:

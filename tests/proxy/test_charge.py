@@ -15,7 +15,7 @@ from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.dialects.request import Request
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.events import RequestFinished, TokenUsage
-from nexus_core.observe.record import KeptHeaders
+from nexus_core.observe.record import HeaderLines
 from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
@@ -42,7 +42,7 @@ class LeavingReply(RecordingReply):
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> KeptHeaders:
+    ) -> HeaderLines:
         raise asyncio.CancelledError
 
 

@@ -54,7 +54,7 @@ def steps(progress: RequestProgress, course: Course) -> Iterator[None]:
         yield
     if end == "fell back" and failing:
         progress.fell_back_to(_selected(failing[0]))
-        progress.began(failing[0], 503, ())
+        progress.began(failing[0], 503, b"")
     elif end == "refused":
         progress.erred(ModelNotFoundError("nobody has it"))
     elif end == "crashed":
@@ -62,7 +62,7 @@ def steps(progress: RequestProgress, course: Course) -> Iterator[None]:
     else:
         _route(progress, "d", len(failing) + 1)
         yield
-        progress.began("d", 200, ((b"x", b"y"),))
+        progress.began("d", 200, b"x: y")
         yield
         progress.open_charge(snapshot("d"), "llama3:70b")
         usage = TokenUsage(prompt_tokens=3, completion_tokens=4)

@@ -79,7 +79,7 @@ def after_a_failover() -> RequestProgress:
     verdict = ValueError  # never read
     record.attempt_failed("a", Failure("answered 503", verdict, 503), 0.0125)  # type: ignore[arg-type]
     serve(record, "b", 2)
-    record.began("b", 200, ())
+    record.began("b", 200, b"")
     record.open_charge(snapshot("b"), "llama3:70b")
     record.relayed(
         ReportedUsage(usage=TokenUsage(prompt_tokens=3, completion_tokens=4), is_whole=True)
@@ -194,7 +194,7 @@ def test_the_header_and_the_event_tell_the_same_share() -> None:
     record.received()
     serve(record, "b")
     selected = record.selected
-    record.began("b", 200, ())
+    record.began("b", 200, b"")
 
     record.finished()
 
@@ -241,7 +241,7 @@ def test_an_event_that_is_read_late_tells_what_was_known_then() -> None:
     first = SelectedRoute(snapshot("a"), "llama3:70b", RouteReason.CAPABILITY_MATCH)
     record.fell_back_to(first)
     record.decided(decide(Requirements("nobody", ("nobody",)), snapshot("c")), 0.0)
-    record.began("a", 503, ((b"content-type", b"application/json"),))
+    record.began("a", 503, b"content-type: application/json")
     seen += at_once.drain()
     record.finished()
     seen += at_once.drain()

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable
 
 from nexus_core.api.asgi.messages import ClientLeftError, Message, Outgoing, Receive
-from nexus_core.api.headers import Block
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.api.inference.reply import ClientReply
+from nexus_core.observe.record import HeaderLines, header_pairs
 
 
 class AsgiReply(ClientReply):
@@ -22,8 +22,8 @@ class AsgiReply(ClientReply):
         self._messages: list[Message] = []
         self._is_sending = False
 
-    def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:
-        headers = list(head.pairs)
+    def _begin(self, status: int, head: HeaderLines, *, is_endless: bool) -> None:
+        headers = header_pairs(head)
         self._messages = [{"type": "http.response.start", "status": status, "headers": headers}]
 
     def send(self, data: bytes) -> None:

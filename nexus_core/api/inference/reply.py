@@ -5,16 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from nexus_core.api.errors import JSON_TYPE, error_headers
-from nexus_core.api.headers import (
-    STREAM_HEADERS,
-    Block,
-    answer_head,
-    passed_headers,
-)
+from nexus_core.api.headers import STREAM_HEADERS, answer_head, passed_headers
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.dialects.base import NumbersEvents
 from nexus_core.errors import NexusError
-from nexus_core.observe.record import KeptHeaders
+from nexus_core.observe.record import HeaderLines
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
 
@@ -47,7 +42,7 @@ class ClientReply(ABC):
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> KeptHeaders:
+    ) -> HeaderLines:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         passed = passed_headers(upstream)
         first = list(passed.items())
@@ -65,7 +60,7 @@ class ClientReply(ABC):
             self._send_beside(_as_comments(head))
         else:
             self._begin(status, head, is_endless=length is None)
-        return head.pairs
+        return head
 
     def ping(self, sign: bytes) -> bool:
         """Write a sign of life at once, beginning a stream if none has begun."""
@@ -111,25 +106,23 @@ class ClientReply(ABC):
             self.send(border + told)
         self.finish()
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> HeaderLines:
         """Answer with an error instead; `selected` is the backend that caused it."""
         if self.is_early:
             head = answer_head([], self._request_id, selected)
             self._send_beside(_as_comments(head))
             self.send_error_event(error)
-            return head.pairs
+            return head
         body = self._dialect.error(error, self._request_id)
         headers = error_headers(error)
         if (own_id := self._dialect.request_id_header) is not None:
             headers.append((own_id, self._request_id.encode()))
         told = answer_head(headers, self._request_id, selected)
-        size = b"%d" % len(body)
-        lines = told.lines + b"\r\ncontent-length: " + size
-        head = Block((*told.pairs, (b"content-length", size)), lines)
+        head = b"%b\r\ncontent-length: %d" % (told, len(body))
         self._begin(error.status, head, is_endless=False)
         self.send(body)
         self.finish()
-        return told.pairs
+        return told
 
     def tell(self, body: bytes) -> None:
         """Answer with JSON of Nexus's own: no backend was asked."""
@@ -140,7 +133,7 @@ class ClientReply(ABC):
         self.finish()
 
     @abstractmethod
-    def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:
+    def _begin(self, status: int, head: HeaderLines, *, is_endless: bool) -> None:
         """Begin an answer; an endless one tells its end itself."""
 
     @abstractmethod
@@ -184,7 +177,7 @@ def _is_only_named(last: bytes) -> bool:
     )
 
 
-def _as_comments(head: Block) -> bytes:
+def _as_comments(head: HeaderLines) -> bytes:
     """Nexus's headers as comments of a stream that began before they were known."""
-    lines = [b": %b: %b\n" % pair for pair in head.pairs if pair[0].startswith(b"x-nexus-")]
+    lines = [b": %b\n" % line for line in head.split(b"\r\n") if line.startswith(b"x-nexus-")]
     return b"".join(lines) + b"\n"

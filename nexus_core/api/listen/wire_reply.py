@@ -9,9 +9,9 @@ from typing import Protocol
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from nexus_core.api.headers import Block
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.api.inference.reply import ClientReply
+from nexus_core.observe.record import HeaderLines
 
 _JOINED_BYTES = 64 * 1024  # up to here a part of a body is copied behind what is held
 
@@ -78,13 +78,13 @@ class WireReply(ClientReply):
         """Whether the client may have seen a part of the answer."""
         return self.has_begun
 
-    def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:
+    def _begin(self, status: int, head: HeaderLines, *, is_endless: bool) -> None:
         self._is_chunked = is_endless
         self._held = b"".join(
             (
                 STATUS_LINE[status],
                 self._common_lines,
-                head.lines,
+                head,
                 b"\r\n" if self.keep_alive else b"\r\nconnection: close\r\n",
                 b"transfer-encoding: chunked\r\n\r\n" if is_endless else b"\r\n",
             )

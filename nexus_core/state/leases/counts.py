@@ -45,7 +45,7 @@ class Count:
         self.waiting = 0  # requests here that wait for one
         self.pending: list[int] = []  # what takes under way may bring it to
         self.asking = 0  # of those in use, how many ask whether they may be
-        self.others_wait = False
+        self.others_wait = False  # or more is held by all than may be, as after it was lowered
         self.contenders = 1  # processes that hold one or wait for one
         self.is_refused = False  # a take was, since the last beat
         self.lacks_word = False  # and not because others have them
@@ -182,7 +182,10 @@ class Counts:
             count.changed()
 
     def released(self, count: Count) -> None:
-        """One is not in use any more: it goes to others, where they wait and have less."""
+        """One is not in use any more: it goes to others, where they wait and have less.
+
+        Or to nobody, where the limit was lowered and more is held than that.
+        """
         if not count.others_wait:
             return
         kept = max(count.used(), count.fair)

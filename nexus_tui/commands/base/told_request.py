@@ -16,7 +16,13 @@ from nexus_core.observe.events import (
     TokenUsage,
 )
 from nexus_core.observe.origin.origin import Origin
-from nexus_core.observe.record import DecisionToTell, Headers, RequestRecord, as_bytes
+from nexus_core.observe.record import (
+    DecisionToTell,
+    Headers,
+    RequestRecord,
+    as_bytes,
+    header_lines,
+)
 from nexus_core.types import NANO, Cost, CountMethod, PrivacyZone, RouteReason
 
 
@@ -99,7 +105,7 @@ def record_of(told: ToldRequest) -> RequestRecord:
         ),
         status=told.status,
         first_byte_ms=told.first_byte_ms,
-        answer_headers=as_bytes(told.response_headers),
+        answer_headers=header_lines(told.response_headers),
         client_left=bool(told.client_left),
         error=told.error,
         error_code=told.error_code,

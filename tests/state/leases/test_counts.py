@@ -56,6 +56,36 @@ async def test_what_is_not_used_goes_back_with_a_beat(store: StoreServer) -> Non
     assert store.ask("HLEN", "{nexus:default}:slots:b") == "0"
 
 
+async def test_a_limit_that_is_lowered_holds_for_those_that_are_never_idle(
+    store: StoreServer,
+) -> None:
+    several = [process(store.url, f"box-{number}") for number in (1, 2)]
+    uses = [(one, *one.count(6)) for one in several]
+    is_over = False
+
+    async def keep_busy(one: Process, count: Count, use: Use) -> None:
+        while not is_over:
+            if await one.begin(count, use):
+                await turns()
+                one.end(count, use)
+            await turns()
+
+    async with running(*(one.link for one in several)), asyncio.TaskGroup() as tasks:
+        for one, count, use in uses:
+            for _ in range(3):
+                tasks.create_task(keep_busy(one, count, use))
+        await until(lambda: all(count.held == 3 for _, count, _ in uses))
+        for _, count, _ in uses:
+            count.most = 2
+
+        await until(lambda: sum(count.held for _, count, _ in uses) <= 2)
+        for _ in range(20):
+            await several[0].beat(1)
+            assert sum(count.held for _, count, _ in uses) <= 2
+            assert sum(use.now - count.asking for _, count, use in uses) <= 2
+        is_over = True
+
+
 async def test_a_refusal_is_remembered_until_the_next_beat(store: StoreServer) -> None:
     one, two = process(store.url, "box-1"), process(store.url, "box-2")
     (a, of_a), (b, of_b) = one.count(1), two.count(1)

@@ -60,7 +60,8 @@ local function told(ctx, asked, mine, total, held, waiting)
   return {
     held = mine,
     free = math.max(0, asked.most - total),
-    waiting = others(ctx, waiting),
+    -- Above a limit that was lowered it is as if others waited: what ends is given back.
+    waiting = math.max(others(ctx, waiting), total - asked.most),
     contenders = contenders(ctx, held, waiting),
   }
 end
