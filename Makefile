@@ -13,8 +13,10 @@ NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || 
 .PHONY: demo test setup lint types layers unit test-programs test-fleet format lock screenshots bench bench-parts clean
 
 # Installs what Nexus needs to run, and nothing of what development needs; offline from then on.
+# PORT=0 takes any free port.
+PORT ?= 8000
 demo: $(RUNNABLE)
-	@$(BIN)/nexus --demo
+	@$(BIN)/nexus --demo --port $(PORT)
 
 test: lint types layers unit
 

@@ -150,9 +150,10 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     @property
     def tried(self) -> int:
         """Number of backends tried: those that failed, and the one that did not."""
-        failed = self.failures
-        is_last_failed = bool(failed) and failed[-1].attempt.backend == self.backend
-        return len(failed) + (self.backend is not None and not is_last_failed)
+        failed, backend = self.failures, self.backend
+        # Where nobody answered, the client got the failure of one of them, not always the last one.
+        has_failed = bool(failed) and any(event.attempt.backend == backend for event in failed)
+        return len(failed) + (backend is not None and not has_failed)
 
     @property
     def considered(self) -> tuple[Considered, ...]:

@@ -153,4 +153,4 @@ class DashboardTab(Tab):
         if is_wide:
             self.panel.styles.height = 2 + min(frame.total, max(4, height // 3))
         else:
-            self.panel.styles.height = 1 + min(-(-backends // 2), 4)
+            self.panel.styles.height = 1 + min(-(-frame.total // 2), 4)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nexus_core.config.schema import Config
+from nexus_core.config.schema import Config, UnusableBackend
 from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
@@ -81,6 +81,10 @@ class Frame:
     def of_zone(self, zone: PrivacyZone) -> list[BackendView]:
         """The zone's backends."""
         return [backend for backend in self.backends if backend.snapshot.zone is zone]
+
+    def unusable_of_zone(self, zone: PrivacyZone) -> list[UnusableBackend]:
+        """The zone's backends of the configuration that can't be used, as without a key."""
+        return [backend for backend in self.config.unusable if backend.zone is zone]
 
 
 class Frames:

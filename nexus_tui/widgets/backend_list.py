@@ -26,6 +26,7 @@ from nexus_tui.widgets.cells.backends import (
     BackendRows,
     failed_share,
     unusable_row,
+    unusable_short,
 )
 
 
@@ -110,6 +111,7 @@ def _pairs(frame: Frame, width: int, chosen: int = -1) -> list[Line]:
         _short(backend, width // 2, is_selected=index == chosen)
         for index, backend in enumerate(frame.backends)
     ]
+    short += [unusable_short(backend, width // 2) for backend in frame.config.unusable]
     return [
         tuple(cell for item in short[at : at + 2] for cell in item)
         for at in range(0, len(short), 2)

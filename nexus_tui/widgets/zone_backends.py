@@ -8,7 +8,7 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.view.frame import Frames
 from nexus_tui.widgets.base.columns import heading, layout
 from nexus_tui.widgets.base.lines import Line, LineWidget, rule
-from nexus_tui.widgets.cells.backends import PANEL, BackendRows
+from nexus_tui.widgets.cells.backends import PANEL, BackendRows, unusable_row
 
 _COLUMNS = tuple(column for column in PANEL if column.id != "zone")
 
@@ -25,24 +25,27 @@ class ZoneBackends(LineWidget):
     @property
     def needed(self) -> int:
         """Lines for all of them, and a blank one below."""
-        return 3 + max(1, len(self._frames.current.of_zone(self._selected())))
+        frame, zone = self._frames.current, self._selected()
+        return 3 + max(1, len(frame.of_zone(zone)) + len(frame.unusable_of_zone(zone)))
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         frame, zone = self._frames.current, self._selected()
-        backends = frame.of_zone(zone)
+        backends, unusable = frame.of_zone(zone), frame.unusable_of_zone(zone)
+        total = len(backends) + len(unusable)
         usable = sum(backend.is_usable for backend in backends)
         title = rule(
             width,
             f"Backends of the {zone} zone",
-            f"{usable} of {len(backends)} usable",
+            f"{usable} of {total} usable",
             frame.window.shown,
         )
-        if not backends:
+        if not total:
             return [title, (("  None is configured for it.", "dim"),)]
         columns = layout(_COLUMNS, width)
         room = height - 2
-        shown = backends if len(backends) <= room else backends[: room - 1]
-        rows = self._rows.draw(shown, frame, columns)
-        if hidden := len(backends) - len(shown):
+        fitting = total if total <= room else max(0, room - 1)
+        rows = self._rows.draw(backends[:fitting], frame, columns)
+        rows += [unusable_row(one, columns) for one in unusable[: fitting - len(rows)]]
+        if hidden := total - fitting:
             rows.append((("   … ", "dim"), (f"{hidden} more, see ", "dim"), ("3", "key")))
         return [title, ((heading(columns), "head"),), *rows]

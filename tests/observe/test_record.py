@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nexus_core.observe.events import RequestRefused
+from nexus_core.observe.events import Attempt, AttemptFailed, RequestRefused
 from nexus_core.observe.record import RequestRecord
 
 
@@ -27,6 +27,27 @@ def test_the_model_is_shown_with_the_one_that_answers(
     known: dict[str, object], shown: str, served: str | None
 ) -> None:
     assert (record(**known).model, record(**known).served_model) == (shown, served)
+
+
+def failures(*backends: str) -> tuple[AttemptFailed, ...]:
+    attempts = [Attempt(backend=name, error="no", status=None, elapsed_ms=1) for name in backends]
+    return tuple([AttemptFailed(at=1.0, request_id="r", attempt=one) for one in attempts])
+
+
+@pytest.mark.parametrize(
+    ("known", "tried"),
+    [
+        ({}, 0),
+        ({"backend": "a"}, 1),
+        ({"backend": "b", "failures": failures("a")}, 2),
+        ({"backend": "b", "failures": failures("a", "b")}, 2),  # nobody answered
+        ({"backend": "a", "failures": failures("a", "b")}, 2),  # and the first one's failure tells
+    ],
+)
+def test_a_backend_whose_failure_the_client_got_counts_once(
+    known: dict[str, object], tried: int
+) -> None:
+    assert record(**known).tried == tried
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from nexus_core.types import PrivacyZone
@@ -81,6 +83,19 @@ async def test_the_zones_tab_shows_the_backends_of_the_zone_under_the_cursor() -
     assert "Backends of the restricted zone" in restricted
     assert any("local-llama" in line and "●" in line for line in restricted.splitlines())
     assert not any("local-llama" in line and "●" in line for line in opened.splitlines()[8:])
+
+
+async def test_backends_without_a_key_are_on_a_small_dashboard_and_in_their_zone() -> None:
+    app = NexusApp(make_stage().source, now=fixed_now)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        dashboard = await press(pilot)
+        await pilot.resize_terminal(120, 36)
+        zones = await press(pilot, "4")
+
+    assert re.search(r"✗ openai-eu +O +unused", dashboard)
+    below = zones.partition("Backends of the open zone")[2]
+    assert re.search(r"✗ unused +openai-eu", below)
 
 
 @pytest.mark.parametrize("height", [14, 18, 20, 24])

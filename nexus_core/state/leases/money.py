@@ -55,7 +55,7 @@ class MoneyLeases:
         self._owner = ""
         self._is_joined = False
         self._joined = asyncio.Event()
-        self._is_out = False  # nothing is left, and the store can't be asked
+        self._is_out = False  # nothing is left, and the store can't be asked, or does not know yet
         self._bases: Mapping[str, int] = {}  # by account, what this owner had spent at first,
         self._spent_at_first: Mapping[str, int] = {}  # and what the books said then
         self._ledger: Mapping[str, int] = {}  # what the ledger said
@@ -223,10 +223,11 @@ class MoneyLeases:
         for lease, _ in wanted:
             if lease.name in told:
                 self._take_in(lease, told[lease.name], is_beat=False)
+        is_refused = bool(answer.get("refused"))
+        if is_refused and (answer.get("quarantine") or answer.get("usurped")):
+            self._is_out = True  # for a moment, and not because it is spent
         self._changed()
-        return not answer.get("refused") and all(
-            lease.ceiling >= ceiling for lease, ceiling in wanted
-        )
+        return not is_refused and all(lease.ceiling >= ceiling for lease, ceiling in wanted)
 
     def _refuse(self, leases: Iterable[MoneyLease]) -> None:
         if self.term.is_alone or not self._is_joined:

@@ -26,6 +26,11 @@ class Need(NamedTuple):
     amount: int
 
 
+def _scaled(count: int, limit: int, other: int) -> int:
+    """As much of another limit, rounded down, as the count is of a limit."""
+    return count * other // limit
+
+
 class RateLease:
     """One limit of a key, and this process' chunk of it."""
 
@@ -63,6 +68,13 @@ class RateLease:
         """The chunk is so much larger."""
         self.left += count
         self._taken += count
+
+    def go_by(self, limit: int) -> None:
+        """Another limit: of it the same part is left, and to be given back."""
+        left = _scaled(self.left, self.limit, limit)
+        self._taken += left - self.left
+        self.left, self.back = left, _scaled(self.back, self.limit, limit)
+        self.limit = limit
 
     def look(self, at: float) -> None:
         """See how fast it is used; asked at every report."""
@@ -134,7 +146,10 @@ class Rates:
         if lease is None:
             lease = self.items[name] = RateLease(name, limit)
             lease.full_at = self._ahead.get(name, 0.0)
-        lease.limit = limit
+        if lease.limit != limit:
+            if name in self._owed:
+                self._owed[name] = _scaled(self._owed[name], lease.limit, limit)
+            lease.go_by(limit)
         return lease
 
     def drop(self, name: str) -> None:

@@ -230,6 +230,18 @@ def unusable_row(backend: UnusableBackend, columns: Layout) -> Line:
     return tuple(cells)
 
 
+def unusable_short(backend: UnusableBackend, width: int) -> Line:
+    """The same where two backends share a line: its note has the reason, on the tab of backends."""
+    return (
+        (" ✗ ", "bad"),
+        (fit(escaped(backend.name), width - 24), "dim"),
+        (f" {backend.zone.value[0].upper()}{'':<2}", "dim"),
+        (f"{fit('', 6)} ", "dim"),
+        (fit("unused", 9), "bad"),
+        (" ", "text"),
+    )
+
+
 class BackendRows:
     """Backends as rows of one table: each is drawn anew only when something of it has changed."""
 

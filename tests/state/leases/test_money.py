@@ -23,6 +23,26 @@ async def spend_all(one: Process, lease: object, books: Books, most: int = 1000)
     return spent
 
 
+async def test_what_a_store_without_its_data_does_not_grant_is_not_taken_for_spent(
+    store: StoreServer,
+) -> None:
+    one = process(store.url, "box-1")
+    lease, books = one.account(1000)
+    async with running(one.link):
+        await joined(one)
+        assert await one.spend(lease, books, COST)
+        store.flush()
+        await until(lambda: one.link.is_quarantined)
+
+        refused = [await one.spend(lease, books, 20 * COST) for _ in range(2)]
+
+        assert refused == [False, False]
+        assert one.money.is_cut_off
+        assert not lease.is_refused
+        await until(lambda: not (one.link.is_quarantined or one.money.is_cut_off))
+        assert await one.spend(lease, books, 20 * COST)
+
+
 async def test_of_one_limit_all_processes_together_spend_no_more(store: StoreServer) -> None:
     processes = [process(store.url, f"box-{number}") for number in range(3)]
     accounts = [one.account(1000) for one in processes]

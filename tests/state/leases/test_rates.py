@@ -126,6 +126,20 @@ async def test_what_was_taken_and_not_used_is_given_back_and_what_is_owed_is_cha
         assert await begin(one, a, 200) > 0
 
 
+async def test_of_a_limit_that_is_lowered_the_used_part_stays_used(store: StoreServer) -> None:
+    one = process(store.url, "box-1")
+    rate = one.rates.share("rpm laptop", 6000)
+    async with running(one.link):
+        assert not await begin(one, rate, 2500)
+        rate.left += 500  # of the chunk it is not used, and will be given back
+
+        assert one.rates.share("rpm laptop", 60) is rate
+
+        await until(lambda: rate.left == 0 and rate.back == 0)
+        await one.beat()
+        assert 14 <= rate.used(one.rates.clock()) <= 20
+
+
 async def test_lost_data_are_written_back(store: StoreServer) -> None:
     one, two = process(store.url, "box-1"), process(store.url, "box-2")
     a, b = one.rates.share("rpm laptop", 10), two.rates.share("rpm laptop", 10)
