@@ -77,9 +77,10 @@ class TextRun:
         self._next, self._begins = separator + before[:_SHORT], before[_SHORT:]
         self._fixed = len(before + after + separator) - len(_NEXT_LINE)  # of one, beside a tail
         self._same_tails = b"{" + tail + b"\n" if varying else b""
-        self._tail = tail.translate(None, varying) + _NEXT_LINE
+        fixed = tail.translate(None, varying)
+        self._tail = fixed + _NEXT_LINE
         self._varying = varying
-        self._tries = _TRIES if tail.translate(None, varying) == tail else 0
+        self._tries = _TRIES if fixed == tail else 0
         self._most = _MOST
         self._is_shared = False
         self._taken: tuple[bytes, int, Continued] | None = None  # last, where it is shared
@@ -176,7 +177,6 @@ class TextRun:
 
     def _with_tails(self, data: bytes) -> tuple[list[bytes], list[bytes]]:
         """Texts and tails of the events that begin alike."""
-        heads: list[bytes] = []
         texts: list[bytes] = []
         tails: list[bytes] = []
         begins, after, start = self._begins, self._after, len(self._begins)
@@ -185,16 +185,12 @@ class TextRun:
         if is_whole:
             events.append(last)
         for event in events:
-            head, _, tail = event.rpartition(after)  # without one, the head is empty
-            heads.append(head)
-            texts.append(head[start:])
+            text, is_there, tail = event.rpartition(after)
+            if not (is_there and text.startswith(begins)):
+                break
+            texts.append(text[start:])
             tails.append(tail)
-        if b"\n".join(heads) == begins + (b"\n" + begins).join(texts):
-            return texts, tails
-        alike = 0
-        while alike < len(heads) and heads[alike].startswith(begins):
-            alike += 1
-        return texts[:alike], tails[:alike]
+        return texts, tails
 
     def _continued(
         self, data: bytes, texts: list[bytes], tails: list[bytes] | None
