@@ -167,7 +167,6 @@ class LocalSource:
         self._subscription, self._changes = self._watch()
 
     def _watch(self) -> tuple[Subscription, ChangedRequests]:
-        self.stats = self._core.stats  # as of the last look at what has changed
         recent = self._core.recent
         recent.keep(SCREEN_CAPACITY)
         return self._core.bus.subscribe(wants_requests=False), ChangedRequests(recent)
@@ -186,6 +185,10 @@ class LocalSource:
     @property
     def config(self) -> Config:
         return self._core.config
+
+    @property
+    def stats(self) -> Stats:
+        return self._core.stats
 
     @property
     def requests(self) -> RecentRequests:

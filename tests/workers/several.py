@@ -13,7 +13,7 @@ from tests.waiting import until
 
 
 async def start_several(
-    folder: Path, upstream: str, count: int = 2, more: str = ""
+    folder: Path, upstream: str, count: int = 2, more: str = "", **environment: str
 ) -> NexusProcess:
     """Start so many workers in front of one backend, with a ledger in the folder."""
     text = config_text(backend_table("local", upstream, ["m"], zone="restricted"), more=more)
@@ -21,7 +21,7 @@ async def start_several(
     (folder / "nexus.toml").write_text(text)
     nexus = NexusProcess(folder)
     arguments = ["--workers", str(count), "--config", str(folder / "nexus.toml")]
-    await nexus.start(arguments, {})
+    await nexus.start(arguments, environment)
     await until(lambda: f"{count} workers serve" in nexus.stderr)
     return nexus
 
