@@ -13,10 +13,10 @@ from benchmarks.in_process.fake_wires import FakeLoop
 CALLS_A_READ = 19.0  # of a stream that is passed on, beyond a chat request
 CHAT_CALLS, CHAT_BUILTINS, CHAT_MODULES = 208, 222, 69
 # Of a translated one, beyond that: four in a read, and as many as a busy gateway finds there.
-CALLS_AN_EVENT = {"anthropic": 2.1, "google": 2.7, "anthropic-bursts": 1.8, "google-bursts": 1.6}
-FINISHED_BLOCKS, FINISHED_TRACKED = 40, 6  # that one request leaves while it is listed
-WAITING_BLOCKS, WAITING_TRACKED = 122, 53  # that a stream holds while its backend is silent
-TOGGLE_CALLS, TOGGLE_CROSSINGS = 550, 200  # two for each backend: which models lose their last
+CALLS_AN_EVENT = {"anthropic": 2.1, "google": 2.6, "anthropic-bursts": 1.8, "google-bursts": 1.6}
+FINISHED_BLOCKS, FINISHED_TRACKED = 37, 2  # that one request leaves while it is listed
+WAITING_BLOCKS, WAITING_TRACKED = 119, 50  # that a stream holds while its backend is silent
+TOGGLE_CALLS, TOGGLE_CROSSINGS = 570, 220  # two for each backend: which models lose their last
 DRAWING_CALLS = 3_400  # some 60 for each row; on a busy machine some lines are painted twice
 
 
