@@ -40,10 +40,9 @@ def hold_gc() -> None:
 
 
 # Of the garbage collector: new objects before it looks at them, at those that stayed, at all.
-# What stays are thousands of requests that the screens list, and nothing of them is garbage. Their
-# records are not looked at, but some seven tuples of each are once: with Python's own thresholds it
-# looked at all of them twice a second under load. The first is more than one portion of events
-# brings before the oldest rows make room for them; a look then takes a few milliseconds.
+# What stays are thousands of requests that the screens list. Nothing of them is garbage, and hardly
+# anything is an object that it looks at; with Python's own thresholds it still went through all of
+# them several times a second under load.
 _THRESHOLDS = (4_000, 4, 100)
 
 

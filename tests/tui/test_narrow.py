@@ -12,7 +12,7 @@ from nexus_tui.text.numbers import clock
 from nexus_tui.widgets.records.zone_requests import SHOWN, ZoneRequests
 from nexus_tui.widgets.zone_board import ZoneBoard
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import press, screen_text
+from tests.tui.screen import press, screen_text, still
 from tests.tui.staged import make_stage
 from tests.waiting import until
 
@@ -89,7 +89,7 @@ async def test_backends_without_a_key_are_on_a_small_dashboard_and_in_their_zone
     app = NexusApp(make_stage().source, now=fixed_now)
 
     async with app.run_test(size=(80, 24)) as pilot:
-        dashboard = await press(pilot)
+        dashboard = await still(pilot)
         await pilot.resize_terminal(120, 36)
         zones = await press(pilot, "4")
 

@@ -127,10 +127,11 @@ async def test_parts_are_told_once_that_the_store_is_gone(own: StoreServer) -> N
     link, part = make(own.url, "box-1"), Recorder()
     link.add(part)
     async with running(link):
+        before = len(part.cuts)  # on a machine that stood still for a moment
         own.kill()
-        await until(lambda: part.cuts != [])
+        await until(lambda: len(part.cuts) > before)
         last, gone = part.heard[-1][1], lease_clock()
-        assert part.cuts == [last]
+        assert part.cuts[before:] == [last]
         assert 0.4 <= gone - last < 0.7
         assert link.alone_since is not None
         assert abs(time.time() - (gone - last) - link.alone_since) < 0.3
@@ -138,7 +139,7 @@ async def test_parts_are_told_once_that_the_store_is_gone(own: StoreServer) -> N
         own.start()
         await until(lambda: link.beats > beats)
         assert link.alone_since is None
-        assert len(part.cuts) == 1
+        assert len(part.cuts) == before + 1
 
 
 async def test_without_a_store_at_the_start_it_is_alone_from_there(own: StoreServer) -> None:
