@@ -97,6 +97,7 @@ async def test_where_the_urls_node_is_of_no_cluster_any_more_the_others_are_aske
         left = StoreServer(tmp_path, *options, *bus(options), port=free_port()).start()
         try:
             config = settings(left.url, "box-1", cluster=True)
+            assert only.port is not None
             known = [("127.0.0.1", 1), ("127.0.0.1", only.port)]  # nobody is at the first
             async with connected(config, nodes=known) as wire:
                 assert await wire.ask("EXISTS", RUN) == 0
