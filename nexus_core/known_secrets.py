@@ -24,24 +24,11 @@ MARK = b"***"
 # What manuals write where a server wants some key, whatever it is, beside the server's own name.
 _PLACEHOLDERS = frozenset(
     {
-        *(
-            "none",
-            "null",
-            "empty",
-            "na",
-            "n/a",
-            "x",
-            "xx",
-            "xxx",
-            "dummy",
-            "fake",
-            "test",
-            "unused",
-        ),
-        *("ignored", "anything", "whatever", "placeholder", "local", "localhost", "lm-studio"),
-        *("llama.cpp", "no-key", "nokey", "not-needed", "no-key-needed", "not-required"),
-        *("no-key-required", "sk-no-key-required", "key", "apikey", "api-key", "token"),
-        *(kind.value for kind in BackendType),
+        *("none", "null", "empty", "na", "n/a", "x", "xx", "xxx", "dummy", "fake", "test"),
+        *("unused", "ignored", "anything", "whatever", "placeholder", "local", "localhost"),
+        *("lm-studio", "llama.cpp", "no-key", "nokey", "not-needed", "no-key-needed"),
+        *("not-required", "no-key-required", "sk-no-key-required", "key", "apikey", "api-key"),
+        *("token", *(kind.value for kind in BackendType)),
     }
 )
 

@@ -154,10 +154,13 @@ _VARYING = tuple(
 )
 _VARYING_KEYS = {key for key, _ in _VARYING}
 _read_varying = reader(_VARYING)
-# What tells the rest of a request that was tried once, field by field.
+# The rest, but for failed attempts: a request that has any shares its template with no other.
 _read_recurring = attrgetter(
-    *("error", "status", "asked_model", "route_model", "backend", "zone", "reason"),
-    *("counted", "is_unpriced", "client_left", "error_code", "origin.agent"),
+    *(
+        fact.path or fact.name
+        for key, fact in LOGGED
+        if key not in _VARYING_KEYS and fact.name != "attempts"
+    )
 )
 _MAX_TEMPLATES = 512
 _MAX_EXACT = 1e12  # a float has both digits after the point up to here

@@ -217,30 +217,32 @@ async def _of_sentinels(config: FleetConfig, own: dict[str, Any]) -> dict[str, A
 async def _of_cluster(
     config: FleetConfig, own: dict[str, Any], nodes: list[Node]
 ) -> dict[str, Any]:
-    """Which node has the slot of the fleet's keys, as the first one says that answers."""
+    """Which node has the slot of the fleet's keys, as the first one says that knows."""
     why: StoreUnavailableError | None = None
     for node in [{}, *({"host": host, "port": port} for host, port in nodes)]:
+        asked = {**own, **node}
         try:
-            wire = Wire(await _opened({**own, **node}))
+            wire = Wire(await _opened(asked))
+            try:
+                slot = await wire.ask("CLUSTER", "KEYSLOT", key_prefix(config.name))
+                slots = await wire.ask("CLUSTER", "SLOTS")
+            finally:
+                await wire.close()
         except StoreUnavailableError as error:
             why = why or error  # that of the URL's node
             continue
-        try:
-            slot = await wire.ask("CLUSTER", "KEYSLOT", key_prefix(config.name))
-            slots = await wire.ask("CLUSTER", "SLOTS")
-        finally:
-            await wire.close()
-        asked = str({**own, **node}.get("host"))
         places = [
-            (first <= slot <= last, [_node(one, asked) for one in those])
+            (first <= slot <= last, [_node(one, str(asked.get("host"))) for one in those])
             for first, last, *those in slots
         ]
-        nodes[:] = dict.fromkeys(one for _, those in places for one in those)
         for is_ours, (primary, *_) in places:
             if is_ours:
+                nodes[:] = dict.fromkeys(one for _, those in places for one in those)
                 return {"host": primary[0], "port": primary[1]}
-        raise StoreUnavailableError("no node of the cluster has the fleet's slot")
-    raise why or StoreUnavailableError("no node of the cluster is known")
+        # One that left its cluster still answers, and knows no slots.
+        why = why or StoreUnavailableError("no node of the cluster has the fleet's slot")
+    assert why is not None  # noqa: S101 - each node gave one, for the type checker
+    raise why
 
 
 def _node(told: Sequence[Any], asked: str) -> Node:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nexus_core.dialects.openai_chat.answers import text_length
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
+from tests.dialects.stream_state import seen
 
 HEAD: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "m"}
 
@@ -85,17 +86,6 @@ EVENTS = [
     b": ping\n\n",
     b"data: [DONE]\n\n",
 ]
-
-
-def seen(reader: ChatStreamReader) -> tuple[object, ...]:
-    return (
-        reader.usage,
-        reader.report,
-        reader.is_ended,
-        reader.is_complete,
-        reader.is_between_events,
-        reader.unreported_bytes,
-    )
 
 
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=12), data=st.data(), hides=st.booleans())

@@ -13,6 +13,7 @@ from nexus_core.dialects.anthropic.inbound.reader import MessageStreamReader
 from nexus_core.dialects.gemini.inbound.reader import GeminiStreamReader
 from nexus_core.dialects.openai_responses.reader import ResponseStreamReader
 from nexus_core.dialects.reading.streams import TextSize, lines_with, telling_lines
+from tests.dialects.stream_state import seen
 
 PIECES = st.sampled_from(
     [
@@ -127,17 +128,6 @@ GEMINI = [
 ]
 
 Reader = type[MessageStreamReader] | type[ResponseStreamReader] | type[GeminiStreamReader]
-
-
-def seen(reader: Any) -> tuple[object, ...]:
-    return (
-        reader.usage,
-        reader.report,
-        reader.is_ended,
-        reader.is_complete,
-        reader.is_between_events,
-        reader.unreported_bytes,
-    )
 
 
 @pytest.mark.parametrize(

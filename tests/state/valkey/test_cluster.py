@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
+from nexus_core.state.base import StoreUnavailableError
+from nexus_core.state.valkey.wire import connected
 from tests.fleet.server import StoreServer, free_port
-from tests.state.valkey.processes import make, running
+from tests.state.valkey.processes import make, running, settings
 from tests.waiting import until, wait_until
 
 RUN = "{nexus:default}:run"
@@ -81,3 +85,29 @@ async def test_after_a_failover_by_hand_it_is_another_and_the_urls_node_may_be_g
             beats, calls = link.beats, elsewhere.beats
             await until(lambda: link.beats > beats + 2 and elsewhere.beats > calls + 2)
             assert {one.replica for one in link.members} == {"box-1", "box-2"}
+
+
+@pytest.mark.parametrize("options", [(), ("--cluster-enabled", "yes")], ids=["plain", "alone"])
+async def test_where_the_urls_node_is_of_no_cluster_any_more_the_others_are_asked(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    with nodes(1) as (only,):
+        assert only.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == "OK"
+        await until(lambda: "cluster_state:ok" in info(only))
+        left = StoreServer(tmp_path, *options, *bus(options), port=free_port()).start()
+        try:
+            config = settings(left.url, "box-1", cluster=True)
+            assert only.port is not None
+            known = [("127.0.0.1", 1), ("127.0.0.1", only.port)]  # nobody is at the first
+            async with connected(config, nodes=known) as wire:
+                assert await wire.ask("EXISTS", RUN) == 0
+            assert known == [("127.0.0.1", only.port)]
+            with pytest.raises(StoreUnavailableError, match=r"cluster support disabled|no node of"):
+                async with connected(config, nodes=[]):
+                    pass
+        finally:
+            left.kill()
+
+
+def bus(options: tuple[str, ...]) -> tuple[str, ...]:
+    return ("--cluster-port", str(free_port())) if options else ()
