@@ -8,6 +8,7 @@ from typing import Any, Protocol
 _RATE_SECONDS = 0.5  # a lease is about as much as was spent in so long: two beats
 _LEAST_ESTIMATES = 2
 _IDLE_SECONDS = 2.0  # after which nothing is kept
+_RISE = 3  # times what was claimed since the last report, while the rate rises
 
 
 class Books(Protocol):
@@ -22,9 +23,9 @@ class MoneyLease:
     """The lease on one account."""
 
     __slots__ = (
-        *("_base", "_before", "_claimed", "_others", "_rate", "_used_at"),
-        *("books", "ceiling", "elsewhere", "is_refused", "name", "pending", "pledged", "reported"),
-        *("room", "seen_floor", "seen_granted", "seen_spent", "step"),
+        *("_before", "_claimed", "_others", "_rate", "_used_at"),
+        *("base", "books", "ceiling", "elsewhere", "is_refused", "name", "pending", "pledged"),
+        *("reported", "room", "seen_floor", "seen_granted", "seen_spent", "step"),
     )
 
     def __init__(self, name: str, books: Books) -> None:
@@ -44,7 +45,7 @@ class MoneyLease:
         self.seen_granted: Mapping[str, Any] = {}
         self.seen_floor: Mapping[str, Any] = {}  # by ledger
         # What was spent under this owner's name before the books count, less what they said then.
-        self._base = 0
+        self.base = 0
         self._others = 0
         self._rate = 0.0  # nano-dollars a second
         self._claimed = 0
@@ -54,7 +55,7 @@ class MoneyLease:
     @property
     def spent(self) -> int:
         """What this owner has spent this month."""
-        return self._base + self.books.spent
+        return self.base + self.books.spent
 
     @property
     def held(self) -> int:
@@ -65,11 +66,11 @@ class MoneyLease:
     def left(self) -> int:
         """What may be reserved without asking."""
         books = self.books
-        return self.ceiling - self._base - books.spent - books.reserved - self.pledged
+        return self.ceiling - self.base - books.spent - books.reserved - self.pledged
 
     def begin(self, base: int, spent_at_first: int) -> None:
         """Count on from here."""
-        self._base = base - spent_at_first
+        self.base = base - spent_at_first
         self._claimed = self.spent + self.books.reserved
         self._add_up()
 
@@ -79,14 +80,15 @@ class MoneyLease:
         self._add_up()
 
     def _add_up(self) -> None:
-        self.elsewhere = self._others + self._base
+        self.elsewhere = self._others + self.base
 
     def likely(self, step: int) -> int:
         """What is worth asking for beside a request of this estimate.
 
-        While the rate rises, as much as was claimed since the last report.
+        While the rate rises, several times what was claimed since the last report: a burst after
+        a pause asks a few times, not once for each doubling.
         """
-        of_late = self.spent + self.books.reserved - self._claimed
+        of_late = _RISE * (self.spent + self.books.reserved - self._claimed)
         return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step, of_late)
 
     def wanted(self, at: float, step: int) -> int:
@@ -96,8 +98,9 @@ class MoneyLease:
         if more:
             self._used_at = at
         if before is not None and at > before:
-            share = min(1.0, (at - before) / _RATE_SECONDS)
-            self._rate += share * (more / (at - before) - self._rate)
+            rate = more / (at - before)  # followed at once upwards, and slowly downwards
+            share = 1.0 if rate > self._rate else min(1.0, (at - before) / _RATE_SECONDS)
+            self._rate += share * (rate - self._rate)
         if at - self._used_at > _IDLE_SECONDS:
             self._rate = 0.0
             return 0

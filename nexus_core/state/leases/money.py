@@ -55,7 +55,7 @@ class MoneyLeases:
         self._owner = ""
         self._is_joined = False
         self._joined = asyncio.Event()
-        self._is_out = False  # nothing is left, and the store can't be asked, or does not know yet
+        self.is_out = False  # nothing is left, and the store can't be asked, or does not know yet
         self._bases: Mapping[str, int] = {}  # by account, what this owner had spent at first,
         self._spent_at_first: Mapping[str, int] = {}  # and what the books said then
         self._ledger: Mapping[str, int] = {}  # what the ledger said
@@ -149,7 +149,7 @@ class MoneyLeases:
         if not self.is_enforced or (self.term.is_alone and self.when_alone == "allow"):
             return False
         is_over = self.term.is_alone and self.when_alone == "block" and not self.term.is_fresh
-        return self._is_out or is_over
+        return self.is_out or is_over
 
     def covers(self, leases: Iterable[MoneyLease], nano_usd: int, is_fresh: bool = False) -> bool:
         """Whether a request of this estimate may be sent without asking.
@@ -163,8 +163,10 @@ class MoneyLeases:
             return True
         if not (is_fresh or self.term.is_fresh or (is_alone and when_alone == "grant")):
             return False
-        for lease in leases:  # noqa: SIM110 - a generator costs more than the rest
-            if lease.left < nano_usd:
+        for lease in leases:
+            books = lease.books  # as `left` counts, without a call for each request
+            held = lease.base + books.spent + books.reserved + lease.pledged
+            if lease.ceiling - held < nano_usd:
                 return False
         return True
 
@@ -198,7 +200,7 @@ class MoneyLeases:
         try:
             is_granted = await self._ask(asked, wanted)
         except StoreUnavailableError:
-            is_granted, self._is_out = False, True
+            is_granted, self.is_out = False, True
         finally:
             for lease, ceiling in wanted:
                 lease.pledged -= nano_usd
@@ -225,14 +227,14 @@ class MoneyLeases:
                 self._take_in(lease, told[lease.name], is_beat=False)
         is_refused = bool(answer.get("refused"))
         if is_refused and (answer.get("quarantine") or answer.get("usurped")):
-            self._is_out = True  # for a moment, and not because it is spent
+            self.is_out = True  # for a moment, and not because it is spent
         self._changed()
         return not is_refused and all(lease.ceiling >= ceiling for lease, ceiling in wanted)
 
     def _refuse(self, leases: Iterable[MoneyLease]) -> None:
         if self.term.is_alone or not self._is_joined:
-            self._is_out = True
-        elif not self._is_out:
+            self.is_out = True
+        elif not self.is_out:
             for lease in leases:
                 lease.is_refused = True
         self._changed()
@@ -303,7 +305,7 @@ class MoneyLeases:
     def accept(self, answer: JsonObject, sent: float) -> None:
         """Go by what is granted and known now."""
         self.term.renew(sent)
-        self._is_out = False
+        self.is_out = False
         if answer.get("floors_told") == self._floors_told:
             self._has_told_floors = True
         if self._told_month != self.month:
