@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from nexus_core.errors import NexusError, RateLimitedError, SharedLimitsError
@@ -40,7 +41,8 @@ class SharedLimits:
             self._counts.drop(name)
             self.parallel = None
         elif self.parallel is None or self.parallel.most != meter.parallel:
-            count = Count(name, meter.parallel, lambda: meter.under_way, lambda: None)
+            under_way = partial(getattr, meter, "under_way")
+            count = Count(name, meter.parallel, under_way, lambda: None)
             self.parallel = self._counts.share(count)
 
     def _rate(self, kind: str, limit: int | None) -> RateLease | None:
@@ -63,10 +65,15 @@ class SharedLimits:
 
         The meter counts it as under way before.
         """
-        if not self._rates.term.is_fresh:
+        term, count = self._rates.term, self.parallel
+        if term.clock() > term.fresh_until:
             return False
-        if self.parallel is not None and not self._counts.covers(self.parallel, is_fresh=True):
-            return False
+        if count is not None:
+            under_way = self._meter.under_way
+            if under_way > count.peak:
+                count.peak = under_way
+            if under_way > count.held:
+                return False
         rpm, tpm = self.rpm, self.tpm
         if rpm is not None and rpm.left - rpm.aside < 1:
             return False

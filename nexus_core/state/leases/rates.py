@@ -15,6 +15,7 @@ from nexus_core.types import JsonObject
 WINDOW_SECONDS = 60.0
 _CHUNK_SECONDS = 0.5  # a chunk is as much as is used in so long
 _MICRO = 1_000_000
+_RISE = 3  # times what was used of late, while the rate rises
 _IDLE_SECONDS = 1.0  # after which the rest of a chunk is given back
 _REMEMBERED_SECONDS = 1.0  # how long a refusal is taken for the store's answer
 
@@ -93,9 +94,9 @@ class RateLease:
         self.left = 0
 
     def chunk(self, need: int, live: int) -> int:
-        """How much is worth taking at once; while the rate rises, as much as was used of late."""
+        """How much is worth taking at once; while the rate rises, several times what was used."""
         share = self.limit // (2 * max(1, live))
-        of_late = self._taken - self.left - self._used_at_first
+        of_late = _RISE * (self._taken - self.left - self._used_at_first)
         likely = max(int(self._per_second * _CHUNK_SECONDS), min(of_late, share // 4))
         return max(need, 1, min(likely, share))
 
