@@ -10,11 +10,10 @@ that speaks it and to one that does not. Ways take turns; of each figure the med
 counts. "Added" is against asking the backend without a gateway. The floor (floor.py) is one of the
 ways: what Nexus adds beyond it is its own, and the goal is for that.
 
-On a machine that does other work, a p99 is waiting for a core: --first has all these processes go
-before any others there (Linux, as root). Without it the CPU of an event (of the gateway, requests
-included, the smallest of the rounds) tells more.
+On a machine that does other work, a p99 is waiting for a core; the CPU of an event (of the gateway,
+requests included, the smallest of the rounds) tells more there.
 Run: python benchmarks/streams.py [--seconds 3] [--rounds 3] [--only chat,messages to vllm]
-     [--together] [--first]
+     [--together]
 """
 
 from __future__ import annotations
@@ -46,7 +45,6 @@ from benchmarks.side_by_side.processes import (
     Running,
     free_port,
     pin,
-    put_first,
     started,
 )
 
@@ -251,9 +249,7 @@ def report(found: dict[str, Ages]) -> None:
         print(line, flush=True)
     waits = found[FLOOR].added(direct)[1]
     if waits > GOAL_MS:
-        print(
-            f"The floor itself waits {waits:.1f} ms: a busy machine (see --first), or --together."
-        )
+        print(f"The floor itself waits {waits:.1f} ms: a busy machine, or --together.")
 
 
 def nexus_command(url: str, folder: Path, port: int) -> list[str]:
@@ -270,10 +266,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="some of the ways, with commas")
     parser.add_argument("--together", action="store_true", help="all streams at the same moments")
-    parser.add_argument("--first", action="store_true", help="before others of the machine; root")
     asked = parser.parse_args()
-    if asked.first:
-        put_first()
     pin(os.getpid(), OTHER_CORE)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -21,7 +21,6 @@ from pathlib import Path
 
 GATEWAY_CORE, OTHER_CORE = 0, 1
 READY_SECONDS = 60
-_FIRST = 10  # among the priorities of real time: before all that has none
 SIZE = (36, 120)  # lines, columns of the dashboard's terminal
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -93,20 +92,6 @@ def pin(pid: int, core: int) -> None:
     """Keep a process on a core, where the system can do that and has so many."""
     if sys.platform == "linux" and core in os.sched_getaffinity(0):
         os.sched_setaffinity(pid, {core})
-
-
-def put_first() -> None:
-    """Have this process, and those that it starts, go before all others of the machine.
-
-    Raises:
-        SystemExit: the system has no such thing, or this user may not.
-    """
-    if sys.platform != "linux":
-        raise SystemExit("only Linux puts a process first")
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_FIRST))
-    except PermissionError:
-        raise SystemExit("to put a process first takes root, or CAP_SYS_NICE") from None
 
 
 def free_port() -> int:
