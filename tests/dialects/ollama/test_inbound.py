@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.ollama.bridge.to_hub import read_prompt, to_hub
 from nexus_core.dialects.ollama.bridge.writer import OllamaWriter, Timer

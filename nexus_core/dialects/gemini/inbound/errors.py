@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import asdict
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.error_report import read_error_body
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.errors import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexus_core.dialects.base import HubRequest, HubTarget
+from nexus_core.dialects.base.bridge import HubRequest, HubTarget
 from nexus_core.dialects.hub.envelope import hub_envelope
 from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.dialects.ollama.bridge.conversation import (
