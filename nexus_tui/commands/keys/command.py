@@ -153,6 +153,11 @@ def _list(place: Place, options: argparse.Namespace) -> int:
         environment: list[Mapping[str, Any]] = told.get("environment") or []
         lines = list_lines(told["keys"], environment)
     _tell(told, options, *lines)
+    if place.replica is not None:
+        say(
+            f"keys: requests, tokens and parallel are those of replica {escaped(place.replica)} "
+            "alone; /v1/stats of each tells its own"
+        )
     if problem := told.get("problem"):
         say(f"keys: {problem}")
     return DONE
