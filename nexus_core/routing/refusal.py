@@ -236,8 +236,8 @@ def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavai
         stores = (drop.backend.silent_store for drop in able)
         store = next((one for one in stores if one is not None), "the fleet's store")
         return CoordinationUnavailableError, (
-            f"the open zone is closed while {store} can't be reached, and no other "
-            f"backend can serve {model!r} now: " + _reasons(able)
+            f"the open zone is closed while {store} can't be reached, or knows too little, and "
+            f"no other backend can serve {model!r} now: " + _reasons(able)
         )
     busy = [drop for drop in able if drop.stage in BUSY]
     if busy:

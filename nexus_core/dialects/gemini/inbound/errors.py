@@ -61,7 +61,7 @@ _FIELDS = {
 }
 _RPC = "type.googleapis.com/google.rpc."
 # Nexus's words for a prompt that is too long: `ContextLengthError.of`.
-_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+) maximum")
+_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+) maximum;?")
 
 
 def status_of(status: int) -> str:
