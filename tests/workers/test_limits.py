@@ -94,7 +94,7 @@ async def test_workers_have_one_budget(tmp_path: Path, kills: int) -> None:
             sys.stderr.write(f"{kills} kills: billed {billed}, counted {spent} of {limit}\n")
             assert billed <= limit + COST_USD + 1e-9
             assert spent <= limit + COST_USD + 1e-9
-            assert billed >= (limit / 2 if kills else limit - COST_USD)  # the rest is presumed
+            assert billed >= (0.85 * limit if kills else limit - COST_USD)  # the rest is presumed
             nexus.terminate()
             assert await nexus.wait() == 0
             # What was presumed is no part of what rows of a killed worker say.
