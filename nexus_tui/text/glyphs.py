@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 _ASCII = str.maketrans(
     {
         "●": "*",
@@ -41,6 +43,16 @@ _ASCII = str.maketrans(
         "–": "-",  # noqa: RUF001  an en dash
     }
 )
+
+
+_OF_ONE_CELL = frozenset(map(chr, [*range(32, 127), *_ASCII]))
+
+
+def cells_of(text: str) -> int:
+    """How many cells a text takes; of one without line ends, tabs and the like."""
+    if text.isascii() or _OF_ONE_CELL.issuperset(text):
+        return len(text)
+    return cell_len(text)
 
 
 def in_ascii(text: str) -> str:

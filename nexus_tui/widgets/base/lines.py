@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.app import App
 from textual.geometry import Region
@@ -14,10 +16,10 @@ from textual.message_pump import MessagePump
 from textual.strip import Strip
 from textual.widget import Widget
 
-from nexus_tui.draw.in_place import write_in_place
+from nexus_tui.draw.in_place import Inks, write_in_place
 from nexus_tui.draw.palettes import Depth, palette
 from nexus_tui.draw.theme import style
-from nexus_tui.text.glyphs import in_ascii
+from nexus_tui.text.glyphs import cells_of, in_ascii
 from nexus_tui.text.numbers import wrap
 
 Cell = tuple[str, str]  # text, name of a style
@@ -107,6 +109,7 @@ class LineWidget(Widget):
         super().__init__(id=id)
         self._lines: list[Line] = []
         self._strips: dict[int, Strip] = {}
+        self._inks: dict[bool, Inks] = {}  # by whether the line is selected
         self._look: Look | None = None  # until it has to be found out again
         self.cursor_line = -1  # the line that is drawn with the cursor; -1: none is
 
@@ -125,7 +128,7 @@ class LineWidget(Widget):
         changed = [y for first, last in runs for y in range(first, last)]
         for y in changed:
             self._strips.pop(y, None)
-        if changed and not write_in_place(self, app_of(self), changed):
+        if changed and not write_in_place(self, app_of(self), changed, self._written):
             self.refresh(*[Region(0, first, width, last - first) for first, last in runs])
 
     def redraw_all(self) -> None:
@@ -139,6 +142,7 @@ class LineWidget(Widget):
         self._look = None
         self._lines = []
         self._strips.clear()
+        self._inks.clear()
 
     @property
     def is_shown(self) -> bool:
@@ -156,8 +160,12 @@ class LineWidget(Widget):
     def render_line(self, y: int) -> Strip:
         strip = self._strips.get(y)
         if strip is None:
-            line = self._lines[y] if y < len(self._lines) else ()
-            strip = self._strips[y] = self._strip(y, line)
+            selected, width = self.line_is_selected(y), self.size.width
+            segments = [
+                Segment(text, self._style_of(name, selected=selected))
+                for text, name in self._cells(y, width, selected=selected)
+            ]
+            strip = self._strips[y] = Strip(segments, width)
         return strip
 
     def put_cursor(self, line: int) -> None:
@@ -189,20 +197,31 @@ class LineWidget(Widget):
                 self._look = Look(app.theme, app.no_color, is_ascii=False)
         return self._look
 
-    def _strip(self, y: int, line: Line) -> Strip:
+    def _written(self, y: int, width: int) -> str:
+        """A line as the terminal gets it: what `render_line` gives, without the objects for it."""
         selected = self.line_is_selected(y)
-        theme, plain, is_ascii, depth = self.look
-        segments = [
-            Segment(
-                in_ascii(text) if is_ascii else text,
-                style(name, theme, depth=depth, raised=self.raised, selected=selected, plain=plain),
-            )
-            for text, name in _merged(self.under_cursor(line) if selected else line)
-        ]
-        blank = style(
-            "text", theme, depth=depth, raised=self.raised, selected=selected, plain=plain
-        )
-        return Strip(segments).adjust_cell_length(self.size.width, blank)
+        inks = self._inks.get(selected)
+        app = app_of(self)
+        if inks is None or inks.filters != app.get_line_filters():
+            style_of = partial(self._style_of, selected=selected)
+            inks = self._inks[selected] = Inks(self, app, style_of)
+        parts: list[str] = []
+        for text, name in self._cells(y, width, selected=selected):
+            before, after = inks[name]
+            parts += (before, text, after)
+        return "".join(parts)
+
+    def _cells(self, y: int, width: int, *, selected: bool) -> list[Cell]:
+        """A line as it is drawn: few cells, which take the whole width together."""
+        line = self._lines[y] if y < len(self._lines) else ()
+        cells = _merged(self.under_cursor(line) if selected else line)
+        if self.look.is_ascii:
+            cells = [(in_ascii(text), name) for text, name in cells]
+        return _fitted(cells, width)
+
+    def _style_of(self, name: str, *, selected: bool) -> Style:
+        theme, plain, _, depth = self.look
+        return style(name, theme, depth=depth, raised=self.raised, selected=selected, plain=plain)
 
 
 def _merged(line: Line) -> list[Cell]:
@@ -216,6 +235,18 @@ def _merged(line: Line) -> list[Cell]:
         else:
             cells.append((text, name))
     return cells
+
+
+def _fitted(cells: list[Cell], width: int) -> list[Cell]:
+    """Cells of a line, cut or followed by blanks to be as wide."""
+    room = width
+    for at, (text, name) in enumerate(cells):
+        needed = cells_of(text)
+        if needed >= room:
+            cut = text if needed == room else set_cell_size(text, room)
+            return [*cells[:at], (cut, name)] if room else cells[:at]
+        room -= needed
+    return [*cells, (" " * room, "text")] if room else cells
 
 
 def _runs(old: list[Line], new: list[Line]) -> Iterable[tuple[int, int]]:
