@@ -8,7 +8,7 @@ the garbage collector has to find. It paints what is new, moves or is covered: s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -25,25 +25,37 @@ _SYNC_START, _SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 # pyright: reportPrivateUsage=false, reportUnknownMemberType=false
 
 
-class Inks(dict[str, tuple[str, str]]):
-    """What is written before and after a text of a style, by the style's name: found out once.
+class Ink(NamedTuple):
+    """A style, and what is written before and after a text of it."""
 
-    It holds for a widget until its app is drawn in another way.
+    style: Style
+    before: str
+    after: str
+
+
+class Inks(dict[str, Ink]):
+    """The inks of a widget's lines by name, each found out once.
+
+    They hold until the app is drawn in another way.
     """
 
-    def __init__(self, widget: Widget, app: App[Any], style_of: Callable[[str], Style]) -> None:
+    def __init__(
+        self, widget: Widget, app: App[Any], style_of: Callable[[str], Style], is_ascii: bool
+    ) -> None:
         super().__init__()
         self._widget = widget
         self._app = app
         self._style_of = style_of
-        self.filters: Sequence[LineFilter] = app.get_line_filters()  # that it holds for
+        self.is_ascii = is_ascii  # no other glyph of ours is drawn with them
+        self.filters: Sequence[LineFilter] = app.get_line_filters()  # that they hold for
 
-    def __missing__(self, name: str) -> tuple[str, str]:
-        strip = Strip([Segment("x", self._style_of(name))], 1)
+    def __missing__(self, name: str) -> Ink:
+        style = self._style_of(name)
+        strip = Strip([Segment("x", style)], 1)
         for line_filter in self.filters:
             strip = strip.apply_filter(line_filter, self._widget.background_colors[1])
         before, _, after = strip.render(self._app.console).partition("x")
-        self[name] = ink = before, after
+        self[name] = ink = Ink(style, before, after)
         return ink
 
 

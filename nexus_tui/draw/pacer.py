@@ -64,7 +64,7 @@ class Pacer:
     """Repaint pacer: turns batches of events into repaints.
 
     A round takes what is there and paints the groups that changed. When busy, it does so in a few
-    slots: all at once would hold up the proxy, and so do many turns, as each one leaves cold caches.
+    slots: all at once would hold up the proxy, and so do many turns, as each leaves cold caches.
     After a round that cost T seconds the next one waits T / 2 %, if that is less than a second.
     """
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rich.cells import cell_len
-
 _ASCII = str.maketrans(
     {
         "●": "*",
@@ -45,14 +43,8 @@ _ASCII = str.maketrans(
 )
 
 
-_OF_ONE_CELL = frozenset(map(chr, [*range(32, 127), *_ASCII]))
-
-
-def cells_of(text: str) -> int:
-    """How many cells a text takes; of one without line ends, tabs and the like."""
-    if text.isascii() or _OF_ONE_CELL.issuperset(text):
-        return len(text)
-    return cell_len(text)
+# A cell for each of these characters, whatever stands beside it.
+OF_ONE_CELL = frozenset(map(chr, [*range(32, 127), *_ASCII]))
 
 
 def in_ascii(text: str) -> str:

@@ -43,8 +43,8 @@ class RequestList(SortableList):
         self._of_several = RequestColumns(own_columns, is_fleet=True)
         self._names_replicas = view.names_replicas
         self._seq = -1  # of the row under the cursor
-        self._drawn: dict[tuple[int, int, bool], Line] = {}  # the rows in sight,
-        self._drawn_in: Layout = ()  # in these columns
+        self._kept: dict[tuple[int, int, bool], Line] = {}  # the rows in sight,
+        self._kept_for: Layout = ()  # in these columns
         self.filtered = Filtered(
             kind="requests",
             example="words  status:5xx  key:laptop  slow:>2s  last:10m  cut or left  !zone:open",
@@ -145,9 +145,9 @@ class RequestList(SortableList):
     def rows(self, first: int, last: int, width: int) -> list[Line]:
         view, marked = self._view.view, self._view.marked
         columns = self.columns(width)
-        before = self._drawn if columns is self._drawn_in else {}
+        before = self._kept if columns is self._kept_for else {}
         drawn = dict[tuple[int, int, bool], Line]()
-        self._drawn, self._drawn_in = drawn, columns
+        self._kept, self._kept_for = drawn, columns
         lines: list[Line] = []
         for index in range(first, last):
             row = view[-1 - index]

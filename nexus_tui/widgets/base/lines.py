@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.app import App
 from textual.geometry import Region
@@ -19,7 +18,7 @@ from textual.widget import Widget
 from nexus_tui.draw.in_place import Inks, write_in_place
 from nexus_tui.draw.palettes import Depth, palette
 from nexus_tui.draw.theme import style
-from nexus_tui.text.glyphs import cells_of, in_ascii
+from nexus_tui.text.glyphs import OF_ONE_CELL, in_ascii
 from nexus_tui.text.numbers import wrap
 
 Cell = tuple[str, str]  # text, name of a style
@@ -119,22 +118,34 @@ class LineWidget(Widget):
 
     def redraw(self) -> None:
         """Compare and repaint; free of cost on the terminal when nothing has changed."""
+        runs = self._renew()
+        if not runs:
+            return
+        app = app_of(self)
+        if any(inks.filters != app.get_line_filters() for inks in self._inks.values()):
+            self._inks.clear()
+        changed = [y for first, last in runs for y in range(first, last)]
+        if not write_in_place(self, app, changed, self._written):
+            width = self.size.width
+            self.refresh(*[Region(0, first, width, last - first) for first, last in runs])
+
+    def _renew(self) -> list[tuple[int, int]]:
+        """Make the lines anew; gives the spans of those that differ."""
         width, height = self.size
         if not width or not height or not self.is_shown:
-            return
+            return []
         new = list(self.lines(width, height)[:height])
         old, self._lines = self._lines, new
         runs = [*_runs(old, new)]
-        changed = [y for first, last in runs for y in range(first, last)]
-        for y in changed:
-            self._strips.pop(y, None)
-        if changed and not write_in_place(self, app_of(self), changed, self._written):
-            self.refresh(*[Region(0, first, width, last - first) for first, last in runs])
+        for first, last in runs:
+            for y in range(first, last):
+                self._strips.pop(y, None)
+        return runs
 
     def redraw_all(self) -> None:
         """Paint every line anew, as after a change of size or selection style."""
         self.forget()
-        self.redraw()
+        self._renew()
         self.refresh()
 
     def forget(self) -> None:
@@ -160,12 +171,10 @@ class LineWidget(Widget):
     def render_line(self, y: int) -> Strip:
         strip = self._strips.get(y)
         if strip is None:
-            selected, width = self.line_is_selected(y), self.size.width
-            segments = [
-                Segment(text, self._style_of(name, selected=selected))
-                for text, name in self._cells(y, width, selected=selected)
-            ]
-            strip = self._strips[y] = Strip(segments, width)
+            width = self.size.width
+            inks, cells = self._drawn(y, width)
+            strip = Strip([Segment(text, inks[name].style) for text, name in cells], width)
+            self._strips[y] = strip
         return strip
 
     def put_cursor(self, line: int) -> None:
@@ -199,54 +208,49 @@ class LineWidget(Widget):
 
     def _written(self, y: int, width: int) -> str:
         """A line as the terminal gets it: what `render_line` gives, without the objects for it."""
-        selected = self.line_is_selected(y)
-        inks = self._inks.get(selected)
-        app = app_of(self)
-        if inks is None or inks.filters != app.get_line_filters():
-            style_of = partial(self._style_of, selected=selected)
-            inks = self._inks[selected] = Inks(self, app, style_of)
+        inks, cells = self._drawn(y, width)
         parts: list[str] = []
-        for text, name in self._cells(y, width, selected=selected):
-            before, after = inks[name]
+        for text, name in cells:
+            _, before, after = inks[name]
             parts += (before, text, after)
         return "".join(parts)
 
-    def _cells(self, y: int, width: int, *, selected: bool) -> list[Cell]:
+    def _drawn(self, y: int, width: int) -> tuple[Inks, list[Cell]]:
         """A line as it is drawn: few cells, which take the whole width together."""
         line = self._lines[y] if y < len(self._lines) else ()
-        cells = _merged(self.under_cursor(line) if selected else line)
-        if self.look.is_ascii:
-            cells = [(in_ascii(text), name) for text, name in cells]
-        return _fitted(cells, width)
+        selected = self.line_is_selected(y)
+        if selected:
+            line = self.under_cursor(line)
+        inks = self._inks.get(selected)
+        if inks is None:
+            theme, plain, is_ascii, depth = self.look
+            look = {"depth": depth, "raised": self.raised, "selected": selected, "plain": plain}
+            inks = Inks(self, app_of(self), partial(style, theme=theme, **look), is_ascii)
+            self._inks[selected] = inks
+        if inks.is_ascii:
+            line = tuple([(in_ascii(text), name) for text, name in line])
+        return inks, _fitted(line, width)
 
-    def _style_of(self, name: str, *, selected: bool) -> Style:
-        theme, plain, _, depth = self.look
-        return style(name, theme, depth=depth, raised=self.raised, selected=selected, plain=plain)
 
-
-def _merged(line: Line) -> list[Cell]:
-    """The line with neighbours of one style joined, so that few segments are painted."""
+def _fitted(line: Line, width: int) -> list[Cell]:
+    """The line cut, or followed by blanks, to be as wide; neighbours of one style are joined."""
     cells: list[Cell] = []
+    room, last = width, ""
     for text, name in line:
-        if not text:
-            continue
-        if cells and cells[-1][1] == name:
-            cells[-1] = (cells[-1][0] + text, cells[-1][1])
-        else:
-            cells.append((text, name))
+        is_plain = text.isascii() or OF_ONE_CELL.issuperset(text)
+        room -= len(text) if is_plain else cell_len(text)
+        if room < 0:
+            text = set_cell_size(text, room + cell_len(text))
+        if text:
+            if name == last:
+                cells[-1] = cells[-1][0] + text, name
+            else:
+                cells.append((text, name))
+            last = name
+        if room <= 0:
+            return cells
+    cells.append((" " * room, "text"))
     return cells
-
-
-def _fitted(cells: list[Cell], width: int) -> list[Cell]:
-    """Cells of a line, cut or followed by blanks to be as wide."""
-    room = width
-    for at, (text, name) in enumerate(cells):
-        needed = cells_of(text)
-        if needed >= room:
-            cut = text if needed == room else set_cell_size(text, room)
-            return [*cells[:at], (cut, name)] if room else cells[:at]
-        room -= needed
-    return [*cells, (" " * room, "text")] if room else cells
 
 
 def _runs(old: list[Line], new: list[Line]) -> Iterable[tuple[int, int]]:
