@@ -2,13 +2,18 @@
 
 Backend, gateway and clients are processes of their own, as a user has them; the gateway has a core
 to itself. The backend writes the time into every event, and one clock serves all processes. The
-streams are steady: one begins as another ends, all through the measurement, and each sends at its
-own moments. Each API of clients goes to a backend that speaks it and to one that does not. Ways
-take turns; of each figure the median of the rounds counts. "Added" is against asking the backend
-without a gateway. The floor (floor.py) is one of the ways: what Nexus adds beyond it is its own,
-and the goal is for that. On a machine that does other work, a p99 is waiting for a core; the CPU
-of an event (of the gateway, requests included, the smallest of the rounds) tells more there.
+streams are steady: one begins as another ends, all through the measurement, and each sends at
+moments of its own, as those of users who know nothing of each other. With --together all send at
+the same ones, as a server does that computes them in batches: the last of 50 events waits for 49,
+so its age is 50 times the CPU of one, in the floor as well. Each API of clients goes to a backend
+that speaks it and to one that does not. Ways take turns; of each figure the median of the rounds
+counts. "Added" is against asking the backend without a gateway. The floor (floor.py) is one of the
+ways: what Nexus adds beyond it is its own, and the goal is for that.
+
+On a machine that does other work, a p99 is waiting for a core; the CPU of an event (of the gateway,
+requests included, the smallest of the rounds) tells more there.
 Run: python benchmarks/streams.py [--seconds 3] [--rounds 3] [--only chat,messages to vllm]
+     [--together]
 """
 
 from __future__ import annotations
@@ -244,7 +249,7 @@ def report(found: dict[str, Ages]) -> None:
         print(line, flush=True)
     waits = found[FLOOR].added(direct)[1]
     if waits > GOAL_MS:
-        print(f"The machine is busy: the floor itself waits {waits:.1f} ms. Only CPU tells much.")
+        print(f"The floor itself waits {waits:.1f} ms: a busy machine, or --together.")
 
 
 def nexus_command(url: str, folder: Path, port: int) -> list[str]:
@@ -260,11 +265,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each way in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="some of the ways, with commas")
+    parser.add_argument("--together", action="store_true", help="all streams at the same moments")
     asked = parser.parse_args()
     pin(os.getpid(), OTHER_CORE)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        pace = [str(EVENTS_PER_SECOND), str(STREAM_SECONDS)]
+        pace = [str(EVENTS_PER_SECOND), str(STREAM_SECONDS), *["together"] * asked.together]
         backend = stack.enter_context(
             started(
                 [sys.executable, timed_backend.__file__, *pace], folder / "backend.log", OTHER_CORE

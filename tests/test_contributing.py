@@ -14,7 +14,7 @@ PATHS = sorted(set(re.findall(r"`((?:nexus_core|nexus_tui|tests|docs|benchmarks)
 # Names that a walk-through says are in a module.
 NAMES = [
     ("nexus_core.catalog.spec", "AuthScheme"),
-    ("nexus_core.dialects.base", "Dialect"),
+    ("nexus_core.dialects.base.dialect", "Dialect"),
     ("nexus_core.types", "DialectName"),
     ("nexus_core.observe.events", "RequestFinished"),
     ("nexus_core.observe.facts", "Fact"),

@@ -1,23 +1,27 @@
 """A backend whose streams tell the time: each event holds the moment at which it was sent.
 
 It speaks four formats, by the path that it is asked at. One thread serves a connection, so that
-events leave when they are due: a loop's timers would send those of several streams together.
-Run: python benchmarks/side_by_side/timed_backend.py EVENTS_A_SECOND SECONDS_A_STREAM; prints its
-port.
+events leave when they are due: a loop's timers would send those of several streams together. Each
+stream's moments are its own, at random: users who know nothing of each other do not hear from their
+models at the same one, however regularly they ask. With "together" the moments of all streams are
+the same, as those of one server that computes them in batches.
+Run: python benchmarks/side_by_side/timed_backend.py EVENTS_A_SECOND SECONDS_A_STREAM [together];
+prints its port.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import random
 import re
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Thread
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 SENT_AT = re.compile(rb"t=([0-9.]+)!")  # in an event, seconds by the system's monotonic clock
 
@@ -78,7 +82,22 @@ FORMATS: dict[bytes, tuple[bytes, Event, bytes]] = {
 }
 
 
-def serve(wire: socket.socket, per_second: float, seconds: float) -> None:
+class Pace(NamedTuple):
+    """When the events of a stream leave."""
+
+    per_second: float
+    seconds: float
+    is_together: bool  # with those of all other streams
+
+    def moments(self) -> Iterator[float]:
+        """Of one stream that begins now, by the system's monotonic clock."""
+        began, every = time.monotonic(), 1 / self.per_second
+        first = began + (-began % every if self.is_together else random.random() * every)
+        for number in range(int(self.seconds * self.per_second)):
+            yield first + number * every
+
+
+def serve(wire: socket.socket, pace: Pace) -> None:
     """Answer what is asked on a connection, one stream after the other."""
     wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with suppress(OSError), wire, wire.makefile("rb") as asked:
@@ -87,7 +106,7 @@ def serve(wire: socket.socket, per_second: float, seconds: float) -> None:
             if line.startswith(b"GET"):
                 wire.sendall(_NOT_FOUND)
             else:
-                _stream(wire, line.split(b" ", 2)[1], per_second, seconds)
+                _stream(wire, line.split(b" ", 2)[1], pace)
 
 
 def _read_rest(asked: BinaryIO) -> None:
@@ -99,12 +118,10 @@ def _read_rest(asked: BinaryIO) -> None:
     asked.read(length)
 
 
-def _stream(wire: socket.socket, path: bytes, per_second: float, seconds: float) -> None:
+def _stream(wire: socket.socket, path: bytes, pace: Pace) -> None:
     begin, event, end = next(f for start, f in FORMATS.items() if path.startswith(start))
     wire.sendall(_HEAD + (framed(begin) if begin else b""))
-    due = time.monotonic()
-    for _ in range(int(seconds * per_second)):
-        due += 1 / per_second
+    for due in pace.moments():
         time.sleep(max(0.0, due - time.monotonic()))
         wire.sendall(framed(event(f"t={time.monotonic():.7f}! some words ")))
     wire.sendall(framed(end) + b"0\r\n\r\n")
@@ -115,13 +132,14 @@ def framed(data: bytes) -> bytes:
 
 
 def main() -> None:
-    per_second, seconds = map(float, sys.argv[1:])
+    per_second, seconds, *words = sys.argv[1:]
+    pace = Pace(float(per_second), float(seconds), "together" in words)
     gc.disable()  # its pauses would be nobody's
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print(listener.getsockname()[1], flush=True)
     while True:
         wire, _ = listener.accept()
-        Thread(target=serve, args=(wire, per_second, seconds), daemon=True).start()
+        Thread(target=serve, args=(wire, pace), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class BackendType(StrEnum):
         "ollama",
         ProviderSpec(
             title="Ollama",
-            port=11434,
+            ports=(11434,),
             apis=frozenset({DialectName.OLLAMA}),
             first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
             dialects=_EVERYTHING,
@@ -75,7 +75,7 @@ class BackendType(StrEnum):
         "lmstudio",
         ProviderSpec(
             title="LM Studio",
-            port=1234,
+            ports=(1234,),
             first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
             dialects=_EVERYTHING,
             models_paths=("/v1/models", "/api/v1/models"),
@@ -87,17 +87,18 @@ class BackendType(StrEnum):
         "vllm",
         ProviderSpec(
             title="vLLM",
-            port=8000,
+            ports=(8000,),
             first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
             dialects=_EVERYTHING,
             owned_by="vllm",
         ),
     )
+    # 8080 is to become 9931: https://github.com/ggml-org/llama.cpp/pull/26508
     LLAMACPP = (
         "llamacpp",
         ProviderSpec(
             title="llama.cpp",
-            port=8080,
+            ports=(8080, 9931),
             first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
             dialects=_EVERYTHING,
             owned_by="llamacpp",
@@ -107,7 +108,7 @@ class BackendType(StrEnum):
         "exo",
         ProviderSpec(
             title="exo",
-            port=52415,
+            ports=(52415,),
             first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
             dialects=_EVERYTHING,
             owned_by="exo",

@@ -61,7 +61,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_timeout_seconds: float = 60.0
     url: str | None = None  # of a cloud: its base, as the vendor prints it
     url_example: str | None = None  # of a cloud where each account has a URL of its own
-    port: int | None = None  # of a local server: where it usually listens
+    ports: tuple[int, ...] = ()  # of a local server: where it usually listens
     key_variables: tuple[str, ...] = ()  # usual names for its key; the first that is set counts
     auth: AuthScheme = AuthScheme.BEARER
     # Supported operations with their formats; a missing operation is unsupported.

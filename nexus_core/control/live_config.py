@@ -111,7 +111,7 @@ class LiveConfig:
         """
         plan, parts = self.plan_reload(config), self._parts
         SECRETS.learn(plan.config.auth, plan.config.backends)
-        with self.registry.together():
+        with self.registry.wakes.together():
             self.clear_cooldowns()
             self._fleet.apply(plan.config, self.config, plan.fleet)
             self.config = plan.config

@@ -14,6 +14,7 @@ from nexus_core.database import schema
 if TYPE_CHECKING:
     from nexus_core.database.driver import Connection
 
+START_SECONDS = 1.0  # that a start, or a request, waits for a connection
 SECONDS = 10.0  # for the answers of a transaction
 
 
@@ -32,9 +33,16 @@ class NoTablesError(DatabaseError):
 class Database:
     """PostgreSQL, as `[storage] url_env` names it. Blocks: for threads, one transaction a time."""
 
-    def __init__(self, storage: StorageConfig, *, is_reader: bool = False) -> None:
+    def __init__(
+        self,
+        storage: StorageConfig,
+        *,
+        is_reader: bool = False,
+        connect_seconds: float | None = None,
+    ) -> None:
         """
         Args:
+            connect_seconds: to wait for a connection, where its URL does not say; None: 3.
             is_reader: its tables are used as they are, and not made.
 
         Raises:
@@ -45,6 +53,7 @@ class Database:
         self.name = f"PostgreSQL ({storage.url_env})"  # for people
         self._url = storage.url
         self._is_reader = is_reader
+        self._connect_seconds = connect_seconds
         self._lock = threading.Lock()
         self._connection: Connection | None = None
 
@@ -92,7 +101,7 @@ class Database:
         """Raises: psycopg.Error, OSError, DatabaseError."""
         from nexus_core.database import driver
 
-        self._connection = connection = driver.connect(self._url)
+        self._connection = connection = driver.connect(self._url, self._connect_seconds)
         try:
             with driver.within(connection, SECONDS), connection.transaction():
                 if self._is_reader:

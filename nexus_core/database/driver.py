@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Generator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -42,21 +43,52 @@ class _Number(Loader):
         return float(text) if b"." in text else int(text)
 
 
-def connect(url: str) -> Connection:
+def connect(url: str, seconds: float | None = None) -> Connection:
     """Connect; each statement is a transaction of its own unless one is begun.
+
+    Args:
+        seconds: to wait for it, less than libpq can, whose least are 2; a `connect_timeout` in the
+            URL counts instead. None: 3.
 
     Raises:
         psycopg.Error: it can't be; `told` words it.
     """
     told = {key: value for key, value in conninfo_to_dict(url).items() if value is not None}
+    if seconds is None or "connect_timeout" in told:
+        return _connected(told)
+    trying: Future[Connection] = Future()
+
+    def work() -> None:
+        try:
+            connection = _connected(told)
+        except BaseException as error:  # noqa: BLE001 - raised by whoever waits
+            trying.set_exception(error)
+        else:
+            trying.set_result(connection)
+
+    threading.Thread(target=work, name="postgresql-connect", daemon=True).start()
+    try:
+        return trying.result(seconds)
+    except TimeoutError:
+        trying.add_done_callback(_close)
+        raise psycopg.OperationalError(f"no connection within {seconds:g} s") from None
+
+
+def _connected(told: dict[str, Any]) -> Connection:
     # Nothing is prepared on the server: behind a pooler the next statement may go to another one.
     connection = psycopg.connect(
-        **{**_USUAL, **told, **_ALWAYS},  # type: ignore[arg-type]
+        **{**_USUAL, **told, **_ALWAYS},
         autocommit=True,
         prepare_threshold=None,
     )
     connection.adapters.register_loader("numeric", _Number)
     return connection
+
+
+def _close(trying: Future[Connection]) -> None:
+    """Nobody waits for it any more."""
+    if trying.exception() is None:
+        trying.result().close()
 
 
 def told(error: BaseException, url: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nexus_core.dialects.base import AskedWait, ErrorReport
+from nexus_core.dialects.base.report import AskedWait, ErrorReport
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.sse import Shape, shape_of
 from nexus_core.types import JsonObject, is_list, is_object

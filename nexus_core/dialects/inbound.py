@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
-from nexus_core.dialects.base import Dialect
+from nexus_core.dialects.base.dialect import Dialect
 from nexus_core.dialects.ollama import dialect as ollama
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_responses.dialect import RESPONSES

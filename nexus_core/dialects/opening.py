@@ -6,7 +6,8 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TypeAlias, assert_never
 
-from nexus_core.dialects.base import ErrorReport, OpeningState
+from nexus_core.dialects.base.report import ErrorReport
+from nexus_core.dialects.base.stream import OpeningState
 from nexus_core.dialects.sse import EventSplitter, Shape, SseEvent, read_event, shape_of
 
 _FIRST_BYTES = 1024  # that are looked at together

@@ -45,7 +45,7 @@ class Place:
         return f"{self.host}:{self.port}"
 
 
-USUAL_PLACES = tuple(Place(kind, kind.spec.port) for kind in BackendType if kind.spec.port)
+USUAL_PLACES = tuple(Place(kind, port) for kind in BackendType for port in kind.spec.ports)
 
 
 class Sight(StrEnum):

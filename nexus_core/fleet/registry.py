@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, KeysView, Mapping, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, KeysView, Mapping, Sized
 
 from msgspec.structs import replace
 
@@ -14,6 +13,7 @@ from nexus_core.fleet.cooldowns import Cooldowns
 from nexus_core.fleet.live import LiveBackend
 from nexus_core.fleet.probed import judge
 from nexus_core.fleet.snapshot import BackendSnapshot, is_same_server
+from nexus_core.fleet.wakes import Wakes
 from nexus_core.fleet.zones import Zones
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import (
@@ -54,7 +54,6 @@ class Registry:
         self.clock = clock  # monotonic seconds
         self._entries = {config.name: LiveBackend.of(config) for config in backends}
         self._leaving: dict[str, LiveBackend] = {}  # removed, with requests under way
-        self._is_changing = False
         self._view: tuple[BackendSnapshot, ...] | None = None
         # Grows with every change but those of load, latency, service time and of a probe that
         # finds all as before: what was worked out from the snapshots of one version holds as long
@@ -62,14 +61,14 @@ class Registry:
         self.version = 0
         self._has_cloud: bool | None = None  # None: not looked
         self.zones = Zones()  # changed by `set_zone_enabled` and `set_cut_off` only
-        self._listeners: list[Callable[[str | None], None]] = []
+        self.wakes = Wakes()
         self.cooldowns = Cooldowns(
             bus,
             now,
             clock,
             knows=lambda name: name in self._entries,
             show=self._show_cooldowns,
-            wake=lambda: self._tell(None),
+            wake=lambda: self.wakes.tell(None),
         )
 
     def snapshots(self) -> tuple[BackendSnapshot, ...]:
@@ -142,7 +141,7 @@ class Registry:
                 url=config.url,
             )
         )
-        self._tell(None)
+        self.wakes.tell(None)
 
     def remove(self, name: str) -> None:
         """Leave a backend out: no decision falls on it once this returns; what runs finishes.
@@ -157,7 +156,7 @@ class Registry:
         if running:
             self._leaving[name] = entry
         self._bus.publish(BackendRemoved(at=self._now(), backend=name, running=running))
-        self._tell(None)
+        self.wakes.tell(None)
 
     def change(self, snapshot: BackendSnapshot, *, models_are_configured: bool) -> None:
         """Put another view of a backend in its place; requests under way keep their slots.
@@ -179,17 +178,7 @@ class Registry:
         self._entries[snapshot.name] = entry
         self._has_changed()
         self.cooldowns.clear(snapshot.name, CooldownEnd.RELOADED)
-        self._tell(None)
-
-    @contextmanager
-    def together(self) -> Generator[None]:
-        """Several changes as one: whoever waits for a backend sees none before the last."""
-        self._is_changing = True
-        try:
-            yield
-        finally:
-            self._is_changing = False
-            self._tell(None)
+        self.wakes.tell(None)
 
     def arrange(self, names: Iterable[str]) -> None:
         """Put the backends of these names first, in this order."""
@@ -208,16 +197,6 @@ class Registry:
         """Whether there is such a backend, or one that was removed and still serves requests."""
         return name in self._entries or name in self._leaving
 
-    def on_change(self, listener: Callable[[str | None], None], *, is_first: bool = False) -> None:
-        """Call `listener` whenever a request may find what it did not find before.
-
-        It gets the name of the backend with a freed slot, or None after any other change.
-
-        Args:
-            is_first: before all others.
-        """
-        self._listeners.insert(0 if is_first else len(self._listeners), listener)
-
     def taken(self, name: str) -> Sized:
         """Slots in use of a backend that is there; the same object until `version` grows."""
         return self._entries[name].taken
@@ -229,7 +208,7 @@ class Registry:
             was_full = entry.snapshot().is_full
             self._change(name, slots=slots)
             if was_full:
-                self._tell(name)
+                self.wakes.tell(name)
 
     def acquire(self, name: str, half_open_model: str | None = None) -> None:
         """Take one of the backend's slots; whoever does gives it back with `release`.
@@ -250,8 +229,8 @@ class Registry:
         entry.give_back(self.clock())
         self._view = None
         if name in self._entries:
-            if self._listeners:
-                self._tell(name)
+            if self.wakes.listeners:
+                self.wakes.tell(name)
         elif not entry.taken:
             del self._leaving[name]
 
@@ -273,7 +252,7 @@ class Registry:
         self._change(name, enabled=enabled, toggled_at=at)
         self.cooldowns.clear(name, CooldownEnd.SWITCHED)
         self._bus.publish(BackendToggled(at=at, backend=name, enabled=enabled))
-        self._tell(None)
+        self.wakes.tell(None)
 
     def set_rank(self, name: str, *, tier: int | None, priority: int) -> None:
         """Give a backend another tier and priority until restart.
@@ -288,7 +267,7 @@ class Registry:
         self._bus.publish(
             BackendChanged(at=self._now(), backend=name, tier=tier, priority=priority)
         )
-        self._tell(None)
+        self.wakes.tell(None)
 
     def set_zone_enabled(self, zone: PrivacyZone, enabled: bool) -> bool:
         """Switch every backend of a zone on or off, whatever its own switch; False if it was so."""
@@ -299,7 +278,7 @@ class Registry:
         for name in names:
             self._change(name, zone_enabled=enabled)
             self.cooldowns.clear(name, CooldownEnd.SWITCHED)
-        self._tell(None)
+        self.wakes.tell(None)
         return True
 
     def set_cut_off(self, is_cut_off: bool) -> None:
@@ -310,7 +289,7 @@ class Registry:
         for name, entry in self._entries.items():
             if entry.frozen.zone is PrivacyZone.OPEN:
                 self._change(name, is_cut_off=is_cut_off)
-        self._tell(None)
+        self.wakes.tell(None)
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         """Whether requests may go to the zone's backends."""
@@ -344,7 +323,7 @@ class Registry:
             )
         )
         if result.ok:
-            self._tell(None)
+            self.wakes.tell(None)
 
     def record_apis(self, name: str, apis: tuple[str, ...]) -> None:
         """The APIs that a backend speaks itself, as it was found."""
@@ -358,12 +337,6 @@ class Registry:
             return  # removed: nothing is sent to it any more
         entry.consecutive_successes = 0
         self._set_health(name, HealthStatus.UNHEALTHY, HealthCause.AUTH, detail)
-
-    def _tell(self, freed: str | None) -> None:
-        if self._is_changing:
-            return
-        for listener in self._listeners:
-            listener(freed)
 
     def _show_cooldowns(
         self, name: str, whole: Cooldown | None, models: Mapping[str, Cooldown]

@@ -28,8 +28,9 @@ class DatabaseKeys:
     Every change raises the version of the table, in the same transaction.
     """
 
-    def __init__(self, storage: StorageConfig) -> None:
-        self._database = Database(storage)
+    def __init__(self, storage: StorageConfig, connect_seconds: float | None = None) -> None:
+        """`connect_seconds`: as of `Database`."""
+        self._database = Database(storage, connect_seconds=connect_seconds)
         self.name = self._database.name  # for people
 
     def version(self) -> int:

@@ -145,24 +145,18 @@ class KeyPermit:
             What is to be awaited before the request is in, which raises the same, where other
             processes have to be asked.
         """
-        key = self._key
+        key, meter = self._key, self._key.meter
         at = key.clock()
-        tpm = key.meter.tpm
+        tpm = meter.tpm
         if tpm is not None:
             self._taken = min(tpm.limit, tokens())
-        if key.meter.shared is not None:
-            return self._enter_shared(key.meter.shared, at)
-        wait = key.meter.wait(self._taken, at)
-        if wait:
+        shared = meter.shared
+        if shared is not None:
+            meter.begin(at)
+        elif wait := meter.wait(self._taken, at):
             raise RateLimitedError(_why(key, self._taken, at), -(-wait // SECOND))
         self._began = at
-        return None
-
-    def _enter_shared(self, shared: SharedLimits, at: int) -> Awaitable[None] | None:
-        meter = self._key.meter
-        meter.begin(at)
-        self._began = at
-        return None if shared.enters(self._taken) else self._ask(shared, at)
+        return None if shared is None or shared.enters(self._taken) else self._ask(shared, at)
 
     async def _ask(self, shared: SharedLimits, at: int) -> None:
         try:

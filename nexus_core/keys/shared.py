@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from nexus_core.background import in_background
 from nexus_core.config.schema import StorageConfig
+from nexus_core.database.connection import START_SECONDS
 from nexus_core.keys.database import DatabaseKeys
 from nexus_core.keys.live import KnownKeys, LiveKeys
 from nexus_core.keys.store import KeyStoreError
@@ -46,7 +47,7 @@ class SharedKeys(LiveKeys):
         environment: Collection[str] = (),
         mark: Path | None = None,
     ) -> None:
-        """Read the keys, for some seconds at most; never fails.
+        """Read the keys; a server that does not answer is waited for a second. Never fails.
 
         Args:
             storage, now, clock, budgets, environment: as of `LiveKeys`.
@@ -54,7 +55,7 @@ class SharedKeys(LiveKeys):
                 after a start without PostgreSQL.
         """
         self._mark = mark
-        self._shared = DatabaseKeys(storage)
+        self._shared = DatabaseKeys(storage, START_SECONDS)
         super().__init__(None, now, clock, budgets, environment=environment)
         self._link: Link | None = None
         self._monotonic = time.monotonic

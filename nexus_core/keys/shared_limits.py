@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Literal
 
 from nexus_core.errors import NexusError, RateLimitedError, SharedLimitsError
@@ -11,6 +13,7 @@ from nexus_core.state.leases.counts import Count, Counts
 from nexus_core.state.leases.rates import WINDOW_SECONDS, Need, RateLease, Rates
 
 WhenAlone = Literal["share", "block", "full"]
+_RESTORED_SECONDS = 2.0  # that a request waits where the store lost its data
 _SOON_SECONDS = 1  # after which what waits for others may ask again
 
 
@@ -40,7 +43,8 @@ class SharedLimits:
             self._counts.drop(name)
             self.parallel = None
         elif self.parallel is None or self.parallel.most != meter.parallel:
-            count = Count(name, meter.parallel, lambda: meter.under_way, lambda: None)
+            under_way = partial(getattr, meter, "under_way")
+            count = Count(name, meter.parallel, under_way, lambda: None)
             self.parallel = self._counts.share(count)
 
     def _rate(self, kind: str, limit: int | None) -> RateLease | None:
@@ -63,10 +67,15 @@ class SharedLimits:
 
         The meter counts it as under way before.
         """
-        if not self._rates.term.is_fresh:
+        term, count = self._rates.term, self.parallel
+        if term.clock() > term.fresh_until:
             return False
-        if self.parallel is not None and not self._counts.covers(self.parallel, is_fresh=True):
-            return False
+        if count is not None:
+            under_way = self._meter.under_way
+            if under_way > count.peak:
+                count.peak = under_way
+            if under_way > count.held:
+                return False
         rpm, tpm = self.rpm, self.tpm
         if rpm is not None and rpm.left - rpm.aside < 1:
             return False
@@ -81,17 +90,40 @@ class SharedLimits:
     async def obtain(self, tokens: int) -> None:
         """Let a request in whose share is not leased, as `enters` does.
 
+        Where the store lost its data it waits until what is used is known there again.
+
         Raises:
             RateLimitedError: there is no room.
-            SharedLimitsError: the store can't be reached, and the configuration says to wait.
+            SharedLimitsError: the store can't be reached, and the configuration says to wait; or
+                it has not learned in time what is used.
+        """
+        if await self._has_entered(tokens):
+            return
+        try:
+            async with asyncio.timeout(_RESTORED_SECONDS):
+                await self._rates.restored()
+                while not await self._has_entered(tokens):
+                    await self._rates.restored()
+        except TimeoutError:
+            raise SharedLimitsError(
+                f"client key {self._name!r} has limits that replicas share, and their store lost "
+                "its data: it waits for those that know what was used"
+            ) from None
+
+    async def _has_entered(self, tokens: int) -> bool:
+        """Whether it is in; False where the store does not know what is used.
+
+        Raises: as `obtain`.
         """
         count, term = self.parallel, self._rates.term
         if term.is_alone and not (term.is_fresh and (count is None or self._counts.covers(count))):
             self._enter_alone(tokens)
-            return
+            return True
         if count is not None and not (
             self._counts.covers(count) or await self._counts.obtain(count)
         ):
+            if self._rates.restores and count.lacks_word:
+                return False
             raise self._too_many()
         needs = self._needs(tokens)
         try:
@@ -104,11 +136,14 @@ class SharedLimits:
                     _SOON_SECONDS,
                 ) from None
             self._enter_alone(tokens)
-            return
+            return True
+        if wait is None:
+            return False
         if wait:
             raise self._refusal(needs, tokens, wait)
         for rate, amount in needs:
             rate.left -= amount
+        return True
 
     def leave(self, taken: int, used: int, elapsed: int) -> None:
         """A request is over, `elapsed` nanoseconds after it began; the meter counts it no more."""

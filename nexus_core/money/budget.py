@@ -125,8 +125,9 @@ class Budget:
     _is_stale: bool = field(init=False, default=True)  # the accounts' statuses may be others
     _shared: MoneyLeases | None = field(init=False, default=None)
     _is_cut_off: bool = field(init=False, default=False)
-    _leases_of_all: tuple[MoneyLease, ...] = field(init=False, default=())
-    _leases: dict[str | None, tuple[MoneyLease, ...]] = field(  # of clients with their own limit
+    # The leases on limited accounts: those of a client with its own limit, else of everybody.
+    leases_of_all: tuple[MoneyLease, ...] = field(init=False, default=())
+    leases: dict[str | None, tuple[MoneyLease, ...]] = field(
         init=False, default_factory=dict[str | None, "tuple[MoneyLease, ...]"]
     )
 
@@ -158,18 +159,14 @@ class Budget:
                 account.lease = self._shared.account(name, account)
         limited = {name: one for name, one in self._clients.items() if one.limit is not None}
         self._shared.keep(limited)
-        self._leases_of_all = self._leases_on(self._all)
-        self._leases = {name: self._leases_on(self._all, one) for name, one in limited.items()}
+        self.leases_of_all = self._leases_on(self._all)
+        self.leases = {name: self._leases_on(self._all, one) for name, one in limited.items()}
         self.heard()
 
     @staticmethod
     def _leases_on(*accounts: _Account) -> tuple[MoneyLease, ...]:
         limited = [account.lease for account in accounts if account.limit is not None]
         return tuple(lease for lease in limited if lease is not None)
-
-    def leases(self, client: str | None) -> tuple[MoneyLease, ...]:
-        """The leases on limited accounts that a client's requests are charged to."""
-        return self._leases.get(client, self._leases_of_all)
 
     def heard(self) -> None:
         """What other processes spend is another sum than before."""
@@ -253,7 +250,9 @@ class Budget:
         """What a request of this client may use now. Ask before every attempt."""
         if at >= self._month_end:
             self.turn(at)
-        is_cut_off = self._shared is not None and self._shared.is_cut_off
+        shared = self._shared
+        is_in_doubt = shared is not None and (shared.is_out or shared.term.is_alone)
+        is_cut_off = is_in_doubt and shared is not None and shared.is_cut_off
         if self._is_stale or is_cut_off is not self._is_cut_off:
             self._is_cut_off = is_cut_off
             self._judge_all()

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from nexus_core.dialects.base import AnswerWriter, Dialect, HubTarget, StreamState
+from nexus_core.dialects.base.bridge import AnswerWriter, HubTarget
+from nexus_core.dialects.base.dialect import Dialect
+from nexus_core.dialects.base.stream import StreamState
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping

@@ -15,7 +15,7 @@ from nexus_core import __version__
 from nexus_core.background import read_long
 from nexus_core.config.base_url import read_base_url
 from nexus_core.config.schema import BackendConfig
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.request import MAX_MODEL_CHARS, Request
 from nexus_core.dialects.sse import MEDIA_TYPE
 from nexus_core.providers.auth.key_header import key_headers

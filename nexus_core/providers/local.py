@@ -9,7 +9,7 @@ import msgspec
 from nexus_core.background import read_long
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
 from nexus_core.dialects.inbound import dialect_named
 from nexus_core.dialects.parsing import parse_json

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from nexus_core.catalog.spec import NO_QUIRKS, Quirks
 from nexus_core.config.schema import BackendConfig
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.openai_chat.additions import refuses_addition
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.quirks import adapt

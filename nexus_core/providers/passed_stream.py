@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nexus_core.dialects.base import ErrorReport, Opening, StreamReader
+from nexus_core.dialects.base.report import ErrorReport
+from nexus_core.dialects.base.stream import Opening, StreamReader
 from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import KeyCutter

@@ -1,8 +1,8 @@
 """Prepare a request for a backend, whatever format its client speaks: in place, or in a thread.
 
-A request whose format the backend does not take goes by way of the hub's (`dialects/base.py`): its
-bridge makes a request in the hub's format, which the agent prepares as any other, and writes the
-answer back.
+A request whose format the backend does not take goes by way of the hub's
+(`dialects/base/bridge.py`): its bridge makes a request in the hub's format, which the agent
+prepares as any other, and writes the answer back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from nexus_core.background import in_background
-from nexus_core.dialects.base import HubRequest, HubTarget
+from nexus_core.dialects.base.bridge import HubRequest, HubTarget
 from nexus_core.dialects.hub.envelope import with_any_object, without_field
 from nexus_core.dialects.inbound import dialect_named
 from nexus_core.dialects.report import Translation

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from nexus_core.dialects.base import ErrorReport, Opening, OpeningState
+from nexus_core.dialects.base.report import ErrorReport
+from nexus_core.dialects.base.stream import Opening, OpeningState
 from nexus_core.dialects.hub.chunk_bytes import encode_chunk
 from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.openai_chat.answers import text_length

@@ -10,7 +10,10 @@ import msgspec
 from msgspec.structs import replace
 
 from nexus_core.config.schema import ServerConfig
-from nexus_core.dialects.base import AnswerWriter, Dialect, ErrorReport, OpeningState
+from nexus_core.dialects.base.bridge import AnswerWriter
+from nexus_core.dialects.base.dialect import Dialect
+from nexus_core.dialects.base.report import ErrorReport
+from nexus_core.dialects.base.stream import OpeningState
 from nexus_core.errors import (
     ContextLengthError,
     NexusError,
@@ -390,10 +393,8 @@ def without_echo(fault: Fault, call: Call) -> Fault:
 
     Else one prompt could give the whole backend a cooldown.
     """
-    while fault.otherwise is not None and _holds(call, fault.phrase):
+    while fault.otherwise is not None and (
+        fault.phrase.encode() in call.body or call.request.mentions(fault.phrase)
+    ):
         fault = fault.otherwise
     return fault
-
-
-def _holds(call: Call, phrase: str) -> bool:
-    return phrase.encode() in call.body or call.request.mentions(phrase)

@@ -14,7 +14,6 @@ from nexus_core.routing.stages import Stage
 from nexus_core.state.leases.account import MoneyLease
 from nexus_core.state.leases.counts import Count, Counts
 from nexus_core.state.leases.money import MoneyLeases
-from nexus_core.types import nano_usd
 
 _Money = tuple[tuple[MoneyLease, ...], int]  # accounts, and the estimate in nano-dollars
 
@@ -36,20 +35,22 @@ class Leases:
         self._slots: dict[str, Count] = {}
         self._version = -1
         self._is_granting = False  # what the registry tells of is no release
-        # Before the queue: a slot that others have a right to is not handed on here.
-        registry.on_change(self._has_changed, is_first=True)
+        self._awaited: set[str] = set()  # backends of whose slots others wait for one
+        registry.wakes.on_version(self._follow)
         self._follow()
 
     # --- what requests ask ---------------------------------------------------------------
 
     def cover(self, progress: RequestProgress, choice: Choice) -> bool:
         """Whether the request may be sent without asking."""
-        is_fresh = self._counts.term.is_fresh
-        slot = self._slots.get(choice.backend.name)
-        if slot is not None and not self._counts.covers(slot, is_fresh=is_fresh):
-            return False
+        counts, slot = self._counts, self._slots.get(choice.backend.name)
+        is_fresh = counts.term.clock() <= counts.term.fresh_until
+        if slot is not None:
+            has_slot = slot.stays_within(slot.held) if is_fresh else counts.covers(slot)
+            if not has_slot:
+                return False
         need = self._need(progress, choice)
-        return need is None or self._money.covers(*need, is_fresh=is_fresh)
+        return need is None or self._money.covers(*need, is_fresh)
 
     async def obtain(self, progress: RequestProgress, choice: Choice) -> bool:
         """Ask for what is lacking; what is granted holds until something else is awaited."""
@@ -79,12 +80,13 @@ class Leases:
     def _need(self, progress: RequestProgress, choice: Choice) -> _Money | None:
         if not choice.backend.type.is_cloud:
             return None
-        leases = self._cost_tracker.budget.leases(progress.request.client)
+        budget = self._cost_tracker.budget
+        leases = budget.leases.get(progress.request.client, budget.leases_of_all)
         if not leases:
             return None
         at = progress.now()
         cost = progress.estimated(choice.backend, choice.upstream_model, at).cost
-        return leases, nano_usd(cost) or 0
+        return leases, 0 if cost is None else cost.nano_usd
 
     def waits(self, decision: RouteDecision, more: int) -> None:
         """A request begins (1) or ends (-1) to wait for one of these backends."""
@@ -104,13 +106,25 @@ class Leases:
 
     # --- backends ------------------------------------------------------------------------
 
-    def _has_changed(self, freed: str | None) -> None:
-        if freed is None:
-            self._follow()
-        elif (slot := self._slots.get(freed)) is None or self._is_granting:
-            return
-        elif slot.others_wait:
+    def _has_freed(self, name: str | None) -> None:
+        slot = None if name is None else self._slots.get(name)
+        if slot is not None and not self._is_granting:
             self._counts.released(slot)
+
+    def _heed(self, name: str, slot: Count | None) -> None:
+        """Listen while others wait for slots of a backend; None: it is no more.
+
+        Before the queue: a slot that others have a right to is not handed on here.
+        """
+        was_awaited = bool(self._awaited)
+        if slot is not None and slot.others_wait:
+            self._awaited.add(name)
+        else:
+            self._awaited.discard(name)
+        if self._awaited and not was_awaited:
+            self._registry.wakes.on(self._has_freed, is_first=True)
+        elif was_awaited and not self._awaited:
+            self._registry.wakes.off(self._has_freed)
 
     def _follow(self) -> None:
         """Hold the limits that backends have now."""
@@ -120,6 +134,7 @@ class Leases:
         for name in [*self._slots]:
             if limits.get(name) is None:
                 self._counts.drop(self._slots.pop(name).name)
+                self._heed(name, None)
                 self._registry.limit_slots(name, None)
         for name, most in limits.items():
             if most is None:
@@ -134,6 +149,7 @@ class Leases:
 
     def _count(self, name: str, most: int) -> Count:
         def changed() -> None:
+            self._heed(name, count)
             slots = self._counts.may_try(count)
             self._is_granting = True
             try:

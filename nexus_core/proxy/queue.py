@@ -35,9 +35,9 @@ class WaitingRoom:
         self._high: deque[_Waiter] = deque()
         self._normal: deque[_Waiter] = deque()
         self._alarm: asyncio.TimerHandle | None = None
+        self._listens = False
         # Told of each request that begins (1) or ends (-1) to wait, with what it waits for.
         self.on_wait: Callable[[RouteDecision, int], None] | None = None
-        registry.on_change(self._serve)
 
     def __len__(self) -> int:
         return len(self._high) + len(self._normal)
@@ -78,6 +78,7 @@ class WaitingRoom:
         queue = self._high if is_high else self._normal
         waiter = _Waiter(decide, asyncio.get_running_loop().create_future())
         queue.append(waiter)
+        self._listen(True)
         self._look_again_after_cooldowns(decision)
         if self.on_wait is not None:
             self.on_wait(decision, 1)
@@ -96,9 +97,18 @@ class WaitingRoom:
                 self.on_wait(decision, -1)
             if waiter in queue:
                 queue.remove(waiter)
+            if not len(self):
+                self._listen(False)
             if self._alarm is not None and not len(self):
                 self._alarm.cancel()
                 self._alarm = None
+
+    def _listen(self, listens: bool) -> None:
+        """Hear of what becomes free, or not: only where somebody waits for it."""
+        if listens is not self._listens:
+            self._listens = listens
+            wakes = self._registry.wakes
+            (wakes.on if listens else wakes.off)(self._serve)
 
     def _serve(self, freed: str | None) -> None:
         """Give what is free to those who wait longest.

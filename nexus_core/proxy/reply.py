@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from nexus_core.dialects.base import Dialect
+from nexus_core.dialects.base.dialect import Dialect
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from nexus_core.dialects.base import AskedWait
+from nexus_core.dialects.base.report import AskedWait
 from nexus_core.upstream.base import Headers
 
 _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")

@@ -27,8 +27,8 @@ class Wordless:
     def __init__(self, registry: Registry, dead_after: float) -> None:
         """`dead_after`: seconds after which others count a silent process as dead."""
         self._slot_seconds = dead_after + _SLACK_SECONDS
-        self._changed: asyncio.Future[None] | None = None
-        registry.on_change(self.tell)
+        self._wakes = registry.wakes
+        self._changed: asyncio.Future[None] | None = None  # while somebody waits
 
     async def wait(
         self,
@@ -63,10 +63,12 @@ class Wordless:
     async def _change(self) -> None:
         if self._changed is None:
             self._changed = asyncio.get_running_loop().create_future()
+            self._wakes.on(self.tell)
         await asyncio.shield(self._changed)
 
     def tell(self, _freed: str | None = None) -> None:
         """Something has changed: whoever waits looks again."""
         if self._changed is not None:
+            self._wakes.off(self.tell)
             self._changed.set_result(None)
             self._changed = None

@@ -234,8 +234,8 @@ def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavai
         )
     if is_cut_off(decision):
         return CoordinationUnavailableError, (
-            f"the open zone is closed while the fleet's store can't be reached, and no other "
-            f"backend can serve {model!r} now: " + _reasons(able)
+            "the open zone is closed while the fleet's store can't be reached, or knows too "
+            f"little, and no other backend can serve {model!r} now: " + _reasons(able)
         )
     busy = [drop for drop in able if drop.stage in BUSY]
     if busy:

@@ -95,7 +95,8 @@ async def _look(config: Config) -> list[Finding]:
     if config.fleet is not None:
         from nexus_core.control.shared.check_store import check_store
 
-        findings.append(await check_store(config.fleet))
+        has_database = config.storage.url is not None
+        findings.append(await check_store(config.fleet, has_database=has_database))
     if config.server.workers > 1:
         findings.append(_workers(config))
     return findings

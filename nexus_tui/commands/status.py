@@ -107,13 +107,15 @@ def fleet_words(state: Mapping[str, Any]) -> Iterator[str]:
     from nexus_tui.text.numbers import clock
 
     fleet: Any = state.get("fleet")
-    if fleet and fleet.get("alone"):
+    if fleet and fleet.get("why"):
         closed = " and ".join(fleet["closed"])
         effect = f"; {closed} is closed" if closed else ""
-        yield (
-            f"{fleet['replica']} is ALONE since {clock(fleet['alone_since'])}: "
-            f"no word from the store: {fleet['why']}{effect}"
-        )
+        if fleet.get("alone"):
+            since = clock(fleet["alone_since"])
+            what = f"{fleet['replica']} is ALONE since {since}: no word from the store"
+        else:
+            what = "the fleet's store"
+        yield f"{what}: {fleet['why']}{effect}"
     for one in state.get("replicas") or ():
         if one.get("dead"):
             yield f"{one['name']} is DEAD: silent for {one['last_beat_seconds']:.0f} s"

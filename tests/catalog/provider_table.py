@@ -37,7 +37,8 @@ def _url(kind: BackendType) -> str:
         return f"`{spec.url}`"
     if spec.url_example is not None:
         return f"yours: `{spec.url_example}`"
-    return f"discovered at port {spec.port}" if spec.port else "yours"
+    ports = " and ".join(map(str, spec.ports))
+    return f"discovered at port {ports}" if ports else "yours"
 
 
 def _quirks(kind: BackendType) -> Iterator[str]:

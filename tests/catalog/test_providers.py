@@ -50,7 +50,7 @@ def test_a_member_is_its_word_and_has_a_row() -> None:
 
 def test_no_two_rows_are_for_the_same() -> None:
     titles = [kind.spec.title for kind in BackendType]
-    ports = [kind.spec.port for kind in BackendType if kind.spec.port]
+    ports = [port for kind in BackendType for port in kind.spec.ports]
     variables = [name for kind in BackendType for name in kind.spec.key_variables]
     lists = [name for kind in BackendType for name in kind.spec.price_lists]
 
@@ -80,7 +80,7 @@ def test_a_clouds_row_has_its_url_its_key_and_its_prices(kind: BackendType) -> N
     assert (spec.url or spec.url_example or "").startswith("https://")
     assert spec.key_variables
     assert all(re.fullmatch(r"[A-Z0-9_]+_API_KEY", name) for name in spec.key_variables)
-    assert spec.port is None
+    assert not spec.ports
     assert set(spec.price_lists) <= {provider.id for provider in price_lists}
 
 

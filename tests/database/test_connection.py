@@ -6,14 +6,17 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
 
 import pytest
 
 import nexus_core.database
 from nexus_core.database.connection import Database, DatabaseError, RowRefusedError
 from tests.database.server import SECRET, Place
+from tests.fleet.cut import silent_port
+from tests.waiting import wait_until
 
 
 def refusal(connected: Database) -> str:
@@ -106,6 +109,45 @@ def test_a_silent_port_is_given_up(database: Place) -> None:
 
     assert "timeout" in told
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("port_of", [silent, silent_port])
+def test_a_start_waits_a_second_for_a_port_that_does_not_answer(
+    database: Place, port_of: Callable[[], AbstractContextManager[int]]
+) -> None:
+    with port_of() as port:
+        began = time.monotonic()
+        hurried = Database(database.storage(url=database.url_at(port)), connect_seconds=0.3)
+        told = refusal(hurried)
+        waited = time.monotonic() - began
+        patient = f"{database.url_at(port)}?connect_timeout=2"
+        own = refusal(Database(database.storage(url=patient), connect_seconds=0.3))
+
+        assert "no connection within 0.3 s" in told
+        assert 0.29 < waited < 1.5  # libpq itself waits for 2 at least
+        assert "0.3 s" not in own
+        assert time.monotonic() - began - waited > 1.9
+
+
+def test_a_connection_that_comes_too_late_is_closed(
+    database: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nexus_core.database import driver
+
+    may_come, came = threading.Event(), list[driver.Connection]()
+    connected = driver._connected
+
+    def late(told: dict[str, Any]) -> driver.Connection:
+        may_come.wait()
+        came.append(connected(told))
+        return came[0]
+
+    monkeypatch.setattr(driver, "_connected", late)
+    told = refusal(Database(database.storage(), connect_seconds=0.01))
+    may_come.set()
+
+    wait_until(lambda: bool(came) and came[0].closed)
+    assert "no connection within 0.01 s" in told
 
 
 def test_who_waits_for_an_answer_can_be_sent_away(database: Place) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexus_core.dialects.base import StreamReader
+from nexus_core.dialects.base.stream import StreamReader
 
 
 def seen(reader: StreamReader) -> tuple[object, ...]:

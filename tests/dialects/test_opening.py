@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.dialects.base import ErrorReport, OpeningState
+from nexus_core.dialects.base.report import ErrorReport
+from nexus_core.dialects.base.stream import OpeningState
 from nexus_core.dialects.openai_chat.failures import weigh_event
 from nexus_core.dialects.opening import StreamOpening
 from nexus_core.dialects.sse import EventSplitter, Shape

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
-from nexus_core.dialects.base import Dialect
+from nexus_core.dialects.base.dialect import Dialect
 from nexus_core.dialects.gemini.inbound.dialect import GEMINI
 from nexus_core.dialects.ollama.dialect import CHAT
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT

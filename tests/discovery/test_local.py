@@ -8,6 +8,7 @@ import pytest
 
 from nexus_core.catalog import BackendType
 from nexus_core.discovery.local import (
+    USUAL_PLACES,
     DiscoveryResult,
     Place,
     Sight,
@@ -170,6 +171,12 @@ async def test_all_places_are_told_in_their_order(
         (places[0], Sight.REFUSED),
         (places[1], Sight.FOUND),
     ]
+
+
+def test_a_server_is_looked_for_at_its_old_port_and_its_new_one() -> None:
+    ports = [place.port for place in USUAL_PLACES if place.kind is BackendType.LLAMACPP]
+
+    assert ports == [8080, 9931]
 
 
 def test_a_found_backend_is_restricted_and_has_a_name_of_its_own() -> None:

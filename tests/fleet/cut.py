@@ -1,11 +1,12 @@
-"""A TCP proxy before a store server, that delays, swallows and cuts."""
+"""A TCP proxy before a store server, that delays, swallows and cuts; a port without a word."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from tests.waiting import until
@@ -90,3 +91,16 @@ async def cut_before(target: Path | int, tls: ssl.SSLContext | None = None) -> A
         server.close()
         cut.cut()
         await server.wait_closed()
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that answers no try to connect, as that of a machine that is gone."""
+    with ExitStack() as stack:
+        listener, *fillers = (stack.enter_context(socket.socket()) for _ in range(8))
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in fillers:  # nobody accepts, and the queue is full
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield int(listener.getsockname()[1])

@@ -34,7 +34,7 @@ class World:
             **values,
         )
         self.registry = Registry([config], self.bus, lambda: 7.0, lambda: self.seconds)
-        self.registry.on_change(self._wake)
+        self.registry.wakes.on(self._wake)
         self.cooldowns = self.registry.cooldowns
 
     def _wake(self, freed: str | None) -> None:

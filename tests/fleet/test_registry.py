@@ -191,7 +191,7 @@ def test_another_rank_is_published_once_per_change_and_wakes_who_waits() -> None
     watched = bus.subscribe()
     woken: list[str | None] = []
     reg = registry(bus, tier=1, priority=50)
-    reg.on_change(woken.append)
+    reg.wakes.on(woken.append)
 
     reg.set_rank("a", tier=None, priority=50)
     reg.set_rank("a", tier=None, priority=50)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nexus_core.dialects.anthropic.stream import AnthropicStream
-from nexus_core.dialects.base import OpeningState
+from nexus_core.dialects.base.stream import OpeningState
 from nexus_core.dialects.gemini import GoogleStream, stream_failure
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import DONE, SseParser, encode_event

@@ -12,7 +12,7 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request, write_request
 from nexus_core.dialects.request import Request

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.database.server import Place
-from tests.fleet.cut import cut_before
+from tests.fleet.cut import cut_before, silent_port
 from tests.fleet.replica import Replica, backend, replicas
 from tests.fleet.server import StoreServer, store_server
 from tests.fleet.upstream import Upstream, upstream
@@ -56,6 +56,36 @@ async def seconds_until(replica: Replica, secret: str, wanted: int) -> float:
 
     await until(holds)
     return time.monotonic() - began
+
+
+async def test_a_database_that_does_not_answer_holds_a_start_up_for_a_moment_only(
+    tmp_path: Path, store: StoreServer, local: Upstream, database: Place
+) -> None:
+    config = backend("local", local.url) + STORAGE
+    own = {"Authorization": "Bearer the-laptops-own-key"}
+    with silent_port() as port:
+        more = {
+            "THE_DATABASE": database.url_at(port),
+            "NEXUS_API_KEYS": "laptop:the-laptops-own-key",
+        }
+        began = time.monotonic()
+        with replicas(tmp_path, config, {"box-1": store.url}, **more) as (one,):
+            await one.ready()
+            ready = time.monotonic()
+            assert (await one.ask("m", **own)).status_code == 200
+            answered = time.monotonic()
+
+            assert answered - ready < 2.5  # with libpq's own limit it is 3 s
+            assert answered - began < 5.5  # and 6 s
+            assert one.log.count("no connection within 1 s") >= 1
+            rows = tmp_path / "box-1" / "nexus.db"
+            await until(lambda: _rows(rows) == 1)  # where it waits
+
+
+def _rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as ledger:
+        found: tuple[int] = ledger.execute("SELECT count(*) FROM requests").fetchone()
+        return found[0]
 
 
 async def test_a_key_made_and_revoked_at_one_replica_is_so_at_the_other(

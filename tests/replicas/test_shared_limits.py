@@ -83,6 +83,54 @@ async def test_who_is_refused_for_want_of_the_store_is_told_so(
             store.thaw()
 
 
+@pytest.mark.parametrize("limits", ["requests_per_minute = 60", "max_concurrent = 8"])
+async def test_until_the_store_knows_again_what_was_used_requests_wait(
+    tmp_path: Path, limits: str
+) -> None:
+    async with upstream() as serving:
+        with store_server() as store:  # which no fleet has used before
+            urls = {"box-1": store.url}
+            with replicas(tmp_path, config(serving, limits), urls, **KEYS) as (one,):
+                await one.ready()
+                async with one.client() as client:
+                    assert (await ask(client)).status_code == 200
+                    await pause(0.3)
+                    store.flush()
+                    answers = await asyncio.gather(*(ask(client) for _ in range(4)))
+                    assert [answer.status_code for answer in answers] == [200] * 4
+
+
+@pytest.mark.parametrize("limits", ["requests_per_minute = 60", "max_concurrent = 8"])
+async def test_where_it_takes_long_until_the_store_knows_they_are_told_so(
+    tmp_path: Path, store: StoreServer, limits: str
+) -> None:
+    fleet = '\n[fleet]\nreplica = "{}"\ndead_after_seconds = 30\n'
+    async with upstream() as serving:
+        text = config(serving, limits)
+        with replicas(tmp_path, fleet.format("box-1") + text, {"box-1": store.url}, **KEYS) as (
+            one,
+        ):
+            other = fleet.format("box-2") + text
+            with replicas(tmp_path, other, {"box-2": store.url}, **KEYS) as (two,):
+                await asyncio.gather(one.ready(), two.ready())
+                await until(lambda: store.ask("HLEN", "{nexus:default}:members") == "2")
+                await pause(0.4)  # until the first has heard of the second
+                two.kill()
+            store.flush()
+            async with one.client() as client:
+                await pause(1.2)
+                began = time.monotonic()
+                refused = await ask(client)
+                assert 1.8 < time.monotonic() - began < 3
+                assert refused.status_code == 503
+                assert refused.json()["error"]["code"] == "coordination_unavailable"
+                assert refused.headers["retry-after"] == "1"
+                assert "lost its data" in refused.text
+                health = await one.get("/health")
+                assert health["closed"] == ["the open zone"]
+                assert health["why"] == "it lost its data; it waits for word from box-2"
+
+
 async def test_requests_under_way_are_counted_over_all_and_come_back_to_none(
     tmp_path: Path, store: StoreServer
 ) -> None:

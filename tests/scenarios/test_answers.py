@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nexus_core.config.schema import ServerConfig
-from nexus_core.dialects.base import OpeningState
+from nexus_core.dialects.base.stream import OpeningState
 from nexus_core.dialects.opening import StreamOpening
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, THERE, chat, event
 from tests.contract.scripted_upstream import Exchange, Script, answers, streams

@@ -88,7 +88,7 @@ async def test_a_prompt_that_is_too_long_is_told_in_googles_words() -> None:
     error = answer.json()["error"]
     assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
     words = "The input token count (14429) exceeds the maximum number of tokens allowed (8192)."
-    assert error["message"].startswith(words)
+    assert error["message"].startswith(f"{words} ")
 
 
 async def test_a_limit_of_a_chat_backend_is_told_with_its_wait() -> None:

@@ -98,6 +98,23 @@ async def test_a_model_is_loaded_by_a_request_without_a_prompt(
     assert nexus.finished() == []
 
 
+async def test_a_model_is_loaded_by_a_request_with_nothing_to_embed() -> None:
+    async with (
+        upstreams(hang) as (up,),
+        running(local(up.url)) as nexus,
+        client(nexus) as sdk,
+    ):
+        nothings: tuple[str | list[str], ...] = ("", [])
+        told = [(await sdk.embed("m", nothing)).embeddings for nothing in nothings]
+        unsaid = await nexus.http.post("/api/embed", json={"model": "m"})
+        old = await sdk.embeddings("m")
+
+    assert told == [[], []]
+    assert unsaid.json() == {"model": "m", "embeddings": []}
+    assert list(old.embedding) == []
+    assert up.received == []
+
+
 async def test_a_restricted_request_without_a_prompt_is_refused_as_any_other() -> None:
     async with upstreams(hang) as (up,), running(openai(up.url)) as nexus:
         answer = await ask(nexus, CHAT, {"model": "m", "messages": []}, **RESTRICTED)

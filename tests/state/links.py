@@ -47,6 +47,7 @@ class _Told:
             alone_since=None,
             problem=None,
             is_quarantined=False,
+            known=(self.members, 0.0),
             live=len(self.members),
         )
 

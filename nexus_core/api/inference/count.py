@@ -20,7 +20,7 @@ from nexus_core.api.headers import read_hints
 from nexus_core.api.inference.serve import format_headers, read_need
 from nexus_core.background import in_background, read_long
 from nexus_core.dialects import request as envelopes
-from nexus_core.dialects.base import Dialect
+from nexus_core.dialects.base.dialect import Dialect
 from nexus_core.dialects.inbound import INBOUND, MESSAGES_PATH
 from nexus_core.dialects.request import with_headers
 from nexus_core.gateway import Gateway

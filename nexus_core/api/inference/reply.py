@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from nexus_core.api.errors import JSON_TYPE, error_headers
 from nexus_core.api.headers import STREAM_HEADERS, answer_head, passed_headers
 from nexus_core.api.inference.arrival import Arrival
-from nexus_core.dialects.base import NumbersEvents
+from nexus_core.dialects.base.dialect import NumbersEvents
 from nexus_core.errors import NexusError
 from nexus_core.observe.record import HeaderLines
 from nexus_core.proxy.reply import SelectedRoute

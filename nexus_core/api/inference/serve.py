@@ -12,7 +12,7 @@ from nexus_core.api.inference.arrival import Arrival
 from nexus_core.api.inference.reply import ClientReply
 from nexus_core.api.refusals import Refusals
 from nexus_core.background import in_background
-from nexus_core.dialects.base import Dialect
+from nexus_core.dialects.base.dialect import Dialect
 from nexus_core.dialects.request import Request, of_session, with_headers
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from nexus_core.api.ollama.entries import places_of
-from nexus_core.dialects.ollama.bridge.answer import dumped, silence
+from nexus_core.dialects.ollama.bridge.answer import dumped, no_embedding, silence
 from nexus_core.dialects.ollama.request import is_probe, unloads
 from nexus_core.dialects.request import Request
 from nexus_core.gateway import Gateway
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.types import DialectName
+from nexus_core.types import DialectName, Operation
 
 _TAG = ":latest"  # which a name without a tag means
 
@@ -51,6 +51,8 @@ def own_answer(gateway: Gateway, request: ProxyRequest) -> bytes | None:
         return None
     if DialectName.OLLAMA in gateway.fleet.agents[choice.backend.name].passes:
         return None
+    if envelope.operation is Operation.EMBEDDINGS:
+        return dumped(no_embedding(envelope))
     return dumped(
         {
             "model": envelope.parsed["model"],

@@ -7,6 +7,7 @@ from collections import Counter
 from nexus_core import __version__
 from nexus_core.control.shared.process import Shared
 from nexus_core.state.base import Member
+from nexus_core.state.valkey.members import missing
 from nexus_core.types import JsonObject
 
 
@@ -63,7 +64,7 @@ def fleet_as_json(shared: Shared) -> JsonObject:
         "process": link.process,
         "alone": since is not None,
         "alone_since": since,
-        "why": None if since is None else link.problem or "it has not answered yet",
+        "why": _why(shared),
         "closed": list(shared.closed),
         "quarantine": link.is_quarantined,
         "when_alone": shared.config.when_alone,
@@ -72,6 +73,18 @@ def fleet_as_json(shared: Shared) -> JsonObject:
         "switches": shared.switches.version,
         "live": link.live,
     }
+
+
+def _why(shared: Shared) -> str | None:
+    """What is wrong with the store; None: nothing."""
+    link = shared.link
+    if link.alone_since is not None:
+        return link.problem or "it has not answered yet"
+    if not link.is_quarantined:
+        return None
+    others = " and ".join(missing(link.known[0], link.members))
+    waits = f"; it waits for word from {others}" if others else ""
+    return f"it lost its data{waits}"
 
 
 def fleet_at(shared: Shared, at: float) -> JsonObject:
@@ -89,8 +102,9 @@ def health(shared: Shared, *, is_from_here: bool) -> JsonObject:
     """The fleet's part of /health; what troubles the store is told to this machine alone."""
     told = fleet_as_json(shared)
     shown = ["replica", "alone"]
-    if told["alone"]:
-        shown += ["alone_since", "closed", *(["why"] if is_from_here else [])]
+    if told["why"]:
+        shown += ["alone_since"] if told["alone"] else []
+        shown += ["closed", *(["why"] if is_from_here else [])]
     different = differing(shared)
     return {
         **{name: told[name] for name in shown},

@@ -57,12 +57,14 @@ def generate_demand(fields: JsonObject, operation: Operation) -> Demand:
 
 
 def embed_demand(fields: JsonObject, name: str) -> Demand:
-    """The same of texts to embed.
+    """The same of texts to embed; without any, the model is only loaded.
 
     Raises:
-        InvalidRequestError: the field of that name is missing, or neither a text nor several.
+        InvalidRequestError: the field of that name is neither a text nor several.
     """
     given: object = fields.get(name)
+    if given is None:
+        given = ""
     texts: object = [given] if isinstance(given, str) else given
     if name == "prompt" and not isinstance(given, str):
         raise InvalidRequestError("prompt: a string is required", param=name)

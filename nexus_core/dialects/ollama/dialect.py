@@ -9,16 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from nexus_core.dialects.base import (
-    AnswerReading,
-    AnswerWriter,
-    AskedWait,
-    Bridge,
-    ErrorReport,
-    HubRequest,
-    HubTarget,
-    StreamReader,
-)
+from nexus_core.dialects.base.bridge import AnswerWriter, Bridge, HubRequest, HubTarget
+from nexus_core.dialects.base.report import AnswerReading, AskedWait, ErrorReport
+from nexus_core.dialects.base.stream import StreamReader
 from nexus_core.dialects.reading.body import rename_model
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError, UnsupportedFieldsError

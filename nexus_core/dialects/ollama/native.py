@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nexus_core.dialects.base import AnswerReading, ErrorReport
+from nexus_core.dialects.base.report import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.reading.answers import length_of_texts, parse_answer
 from nexus_core.dialects.usage import read_count

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from nexus_core.dialects.base import ErrorReport, OpeningState
+from nexus_core.dialects.base.report import ErrorReport
+from nexus_core.dialects.base.stream import OpeningState
 from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.ollama.native import has_content, read_usage, report_in, text_length
 from nexus_core.dialects.parsing import parse_json

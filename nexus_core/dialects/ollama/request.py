@@ -8,6 +8,12 @@ from nexus_core.dialects.reading.body import checked_model, checked_stream, read
 from nexus_core.dialects.request import Request
 from nexus_core.types import DialectName, JsonObject, Operation
 
+PROMPT = {  # the field of each path
+    CHAT.path: "messages",
+    GENERATE.path: "prompt",
+    EMBED.path: "input",
+    EMBEDDINGS.path: "prompt",
+}
 _NOTHING_LEFT = (0, 0.0, "0", "0s", "0m", "0h")  # of `keep_alive`: the model is to be unloaded
 
 
@@ -30,7 +36,7 @@ def read_request(path: str, body: bytes, request_id: str = "") -> Request:
         demand = generate_demand(fields, operation)
     else:
         operation = Operation.EMBEDDINGS
-        demand = embed_demand(fields, "input" if path == EMBED.path else "prompt")
+        demand = embed_demand(fields, PROMPT[path])
     return Request(
         id=request_id,
         path=path,
@@ -51,14 +57,11 @@ def is_plain_text(fields: JsonObject) -> bool:
 
 
 def is_probe(request: Request) -> bool:
-    """Whether a request only loads or unloads its model: it has no prompt.
+    """Whether a request only loads or unloads its model: it has no prompt, or no text to embed.
 
     https://docs.ollama.com/faq#how-do-i-keep-a-model-loaded-in-memory-or-make-it-unload-immediately
     """
-    if request.path in (EMBED.path, EMBEDDINGS.path):
-        return False
-    name = "messages" if request.path == CHAT.path else "prompt"
-    return not request.parsed.get(name) and not request.parsed.get("images")
+    return not request.parsed.get(PROMPT[request.path]) and not request.parsed.get("images")
 
 
 def unloads(request: Request) -> bool:

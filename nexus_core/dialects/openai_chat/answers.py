@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from nexus_core.dialects.base import AnswerReading, ErrorReport
+from nexus_core.dialects.base.report import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.hub.answer import error_envelope
 from nexus_core.dialects.openai_chat.chunks import as_chunks

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nexus_core.dialects.base import Bridge, StreamReader
+from nexus_core.dialects.base.bridge import Bridge
+from nexus_core.dialects.base.stream import StreamReader
 from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.hub.prompt import read_prompt
 from nexus_core.dialects.openai_chat.answers import (

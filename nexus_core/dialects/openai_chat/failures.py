@@ -5,7 +5,7 @@ Only content begins an answer. A stream may begin with comments, pings and chunk
 
 from __future__ import annotations
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.openai_chat.answers import ENDED, failed_choice
 from nexus_core.dialects.opening import Weight

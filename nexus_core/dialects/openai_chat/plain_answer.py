@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from nexus_core.dialects.base import AnswerReading
+from nexus_core.dialects.base.report import AnswerReading
 from nexus_core.dialects.plain_usage import MAX_TOKENS, PlainUsage
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import Operation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.openai_chat.answers import TEXT, text_length
 from nexus_core.dialects.openai_chat.failures import reported_error, weigh_event

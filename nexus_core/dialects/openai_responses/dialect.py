@@ -8,17 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from nexus_core.dialects.base import (
-    AnswerReading,
-    AnswerWriter,
-    AskedWait,
-    Bridge,
-    ErrorReport,
-    HubRequest,
-    HubTarget,
-    InnerStream,
-    StreamReader,
-)
+from nexus_core.dialects.base.bridge import AnswerWriter, Bridge, HubRequest, HubTarget
+from nexus_core.dialects.base.dialect import InnerStream
+from nexus_core.dialects.base.report import AnswerReading, AskedWait, ErrorReport
+from nexus_core.dialects.base.stream import StreamReader
 from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.reading.body import as_streaming
 from nexus_core.dialects.request import Request

@@ -12,7 +12,7 @@ import re
 import time
 from dataclasses import asdict
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.error_report import read_error_body
 from nexus_core.dialects.openai_responses.events import Events
 from nexus_core.dialects.parsing import parse_json

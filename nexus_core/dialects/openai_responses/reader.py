@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.openai_responses.native import (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from nexus_core.config.schema import StorageConfig
-from nexus_core.database.connection import Database, DatabaseError
+from nexus_core.database.connection import START_SECONDS, Database, DatabaseError
 from nexus_core.money.ledger_queries import (
     NoLedgerError,
     completion_averages,
@@ -54,7 +54,7 @@ class SharedLedger:
         self.shipper = Shipper(path, storage, replica, now)
         self._path = path
         self._now = now
-        self._reads = Database(storage)
+        self._reads = Database(storage, connect_seconds=START_SECONDS)
         self.name = self._reads.name  # for people
 
     def load(self) -> None:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 import msgspec
 from msgspec.structs import replace
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.late_pattern import LatePattern
 from nexus_core.proxy.judge.too_long import TooLong, read_too_long
 

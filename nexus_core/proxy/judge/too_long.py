@@ -22,7 +22,7 @@ _M = r"(?P<maximum>\d[\d,]{0,14})"
 
 # https://platform.claude.com/docs/en/api/errors
 # https://github.com/ggml-org/llama.cpp/pull/15780
-# https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/openai/serving_engine.py
+# https://github.com/vllm-project/vllm/blob/main/vllm/renderers/params.py
 # https://github.com/sgl-project/sglang/blob/main/python/sglang/srt/managers/tokenizer_manager.py
 # https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/237
 # https://github.com/anomalyco/opencode/issues/11141
@@ -46,6 +46,11 @@ _WORDINGS = tuple(
         # vLLM
         rf"prompt [^0-9]{{0,40}}length {_N}\) is (?:longer|too long)[^0-9]{{0,99}}{_M}",
         rf"passed {_N} input tokens.{{0,99}}context length is only {_M}",
+        # It stops to count at the window's end, and before that looks at the characters.
+        rf"maximum context length is {_M} tokens[^0-9]{{0,60}}contains at least \d",
+        rf"maximum context length is {_M} tokens[^0-9]{{0,60}}contains \d+ characters",
+        rf"input length \({_N}\) exceeds model's maximum context length \({_M}",
+        rf"prompt length {_N} exceeds the max_model_len {_M}",
         rf"maximum context length is {_M} tokens[^0-9]{{0,99}}(?:request|messages|prompt)"
         rf"[^0-9]{{0,60}}{_N}",  # OpenAI as well
         rf"maximum context length of {_M} tokens[^0-9]{{0,60}}total of {_N}",  # SGLang

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from nexus_core.dialects.base import Opening, OpeningState
+from nexus_core.dialects.base.stream import Opening, OpeningState
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Response
 from nexus_core.providers.base import AnswerStream, KeyCutter

@@ -12,7 +12,7 @@ import time
 
 from msgspec.structs import replace
 
-from nexus_core.dialects.base import Dialect, InnerStream, StreamCollector, StreamsInside
+from nexus_core.dialects.base.dialect import Dialect, InnerStream, StreamCollector, StreamsInside
 from nexus_core.dialects.request import Request
 from nexus_core.proxy.deadlines import NEVER
 from nexus_core.proxy.exchange import Answer, Exchange

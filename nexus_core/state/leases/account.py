@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from nexus_core.state.leases.floors import beyond
+from nexus_core.state.leases.lease import table
+from nexus_core.state.leases.recovery import EVERYBODY
+from nexus_core.types import JsonObject
+
 _RATE_SECONDS = 0.5  # a lease is about as much as was spent in so long: two beats
 _LEAST_ESTIMATES = 2
 _IDLE_SECONDS = 2.0  # after which nothing is kept
+_RISE = 3  # times what was claimed since the last report, while the rate rises
 
 
 class Books(Protocol):
@@ -22,9 +28,9 @@ class MoneyLease:
     """The lease on one account."""
 
     __slots__ = (
-        *("_base", "_before", "_claimed", "_others", "_rate", "_used_at"),
-        *("books", "ceiling", "elsewhere", "is_refused", "name", "pending", "pledged", "reported"),
-        *("room", "seen_floor", "seen_granted", "seen_spent", "step"),
+        *("_before", "_claimed", "_others", "_rate", "_used_at"),
+        *("base", "books", "ceiling", "elsewhere", "is_refused", "name", "pending", "pledged"),
+        *("reported", "room", "seen_floor", "seen_granted", "seen_spent", "step"),
     )
 
     def __init__(self, name: str, books: Books) -> None:
@@ -44,7 +50,7 @@ class MoneyLease:
         self.seen_granted: Mapping[str, Any] = {}
         self.seen_floor: Mapping[str, Any] = {}  # by ledger
         # What was spent under this owner's name before the books count, less what they said then.
-        self._base = 0
+        self.base = 0
         self._others = 0
         self._rate = 0.0  # nano-dollars a second
         self._claimed = 0
@@ -54,7 +60,7 @@ class MoneyLease:
     @property
     def spent(self) -> int:
         """What this owner has spent this month."""
-        return self._base + self.books.spent
+        return self.base + self.books.spent
 
     @property
     def held(self) -> int:
@@ -65,11 +71,11 @@ class MoneyLease:
     def left(self) -> int:
         """What may be reserved without asking."""
         books = self.books
-        return self.ceiling - self._base - books.spent - books.reserved - self.pledged
+        return self.ceiling - self.base - books.spent - books.reserved - self.pledged
 
     def begin(self, base: int, spent_at_first: int) -> None:
         """Count on from here."""
-        self._base = base - spent_at_first
+        self.base = base - spent_at_first
         self._claimed = self.spent + self.books.reserved
         self._add_up()
 
@@ -79,14 +85,15 @@ class MoneyLease:
         self._add_up()
 
     def _add_up(self) -> None:
-        self.elsewhere = self._others + self._base
+        self.elsewhere = self._others + self.base
 
     def likely(self, step: int) -> int:
         """What is worth asking for beside a request of this estimate.
 
-        While the rate rises, as much as was claimed since the last report.
+        While the rate rises, several times what was claimed since the last report: a burst after
+        a pause asks a few times, not once for each doubling.
         """
-        of_late = self.spent + self.books.reserved - self._claimed
+        of_late = _RISE * (self.spent + self.books.reserved - self._claimed)
         return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step, of_late)
 
     def wanted(self, at: float, step: int) -> int:
@@ -96,9 +103,80 @@ class MoneyLease:
         if more:
             self._used_at = at
         if before is not None and at > before:
-            share = min(1.0, (at - before) / _RATE_SECONDS)
-            self._rate += share * (more / (at - before) - self._rate)
+            rate = more / (at - before)  # followed at once upwards, and slowly downwards
+            share = 1.0 if rate > self._rate else min(1.0, (at - before) / _RATE_SECONDS)
+            self._rate += share * (rate - self._rate)
         if at - self._used_at > _IDLE_SECONDS:
             self._rate = 0.0
             return 0
         return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step)
+
+    def turn(self) -> None:
+        """A month begins: nothing is spent, granted or known of it."""
+        self.ceiling, self.room, self.is_refused, self.reported = 0, None, False, 0
+        self.seen_spent, self.seen_granted, self.seen_floor = {}, {}, {}
+        self._others = 0
+        self.begin(0, 0)
+
+    # --- beats ---------------------------------------------------------------------------
+
+    def report(self, at: float, *, is_limited: bool) -> JsonObject | None:
+        """What is spent, held and wanted; None: the store knows. What is not needed goes back."""
+        limit = self.books.limit if is_limited else None
+        wanted = 0 if limit is None or self.is_refused else self.wanted(at, self.step)
+        if self.left > 2 * wanted:
+            self.ceiling = max(0, self.held + wanted)  # here first, then the store is told
+        spent = self.spent
+        is_active = self.ceiling > spent or spent != self.reported or wanted > 0
+        if not (is_active or self.name == EVERYBODY or self.is_refused):
+            return None
+        told: JsonObject = {
+            "spent": str(spent),
+            "held": str(self.held),
+            "keep": str(max([self.ceiling, *self.pending])),
+            # Beyond what is larger, spent or granted: after a start nothing is granted.
+            "want": str(max(0, self.held + wanted - max(self.ceiling, spent))),
+            "step": str(self.step),
+        }
+        if limit is not None:
+            told["limit"] = str(limit)
+        return told
+
+    def seen(self, owner: str) -> JsonObject:
+        """What is written back to a store that has lost its data."""
+        return {
+            "spent": {**self.seen_spent, owner: str(self.spent)},
+            "granted": {**self.seen_granted, owner: str(self.ceiling)},
+            "floor": {**self.seen_floor},
+        }
+
+    def hear(self, told: JsonObject, owner: str, *, is_beat: bool, restores: bool) -> None:
+        """Go by what the store says of the account.
+
+        Args:
+            owner: in whose name this process counts.
+            is_beat: it speaks of all that was told, not of a request.
+            restores: it does not know again what others write back.
+        """
+        spent, granted = table(told.get("spent")), table(told.get("granted"))
+        floor = table(told.get("floor"))
+        ceiling = int(told.get("ceiling", "0"))
+        self.reported = int(spent.get(owner, "0"))
+        if restores:
+            spent, granted = _larger(spent, self.seen_spent), _larger(granted, self.seen_granted)
+            floor = _larger(floor, self.seen_floor)
+        self.seen_spent, self.seen_granted, self.seen_floor = spent, granted, floor
+        others = sum(int(nano) for who, nano in spent.items() if who != owner)
+        self.room = None if told.get("room") is None else int(told["room"])
+        self.ceiling = ceiling if is_beat else max(self.ceiling, ceiling)
+        self.count_others(others + beyond(floor, spent))
+        if is_beat:
+            self.is_refused = self.room is not None and self.room <= 0 and self.left <= 0
+
+
+def _larger(some: Mapping[str, Any], others: Mapping[str, Any]) -> JsonObject:
+    """Of each owner the larger amount."""
+    return {
+        owner: max(some.get(owner, "0"), others.get(owner, "0"), key=int)
+        for owner in {**some, **others}
+    }

@@ -50,6 +50,19 @@ class Count:
         self.is_refused = False  # a take was, since the last beat
         self.lacks_word = False  # and not because others have them
 
+    def hear(self, told: JsonObject) -> None:
+        """Go by what the store says of it."""
+        self.held = int(told.get("held", 0))
+        self.others_wait = int(told.get("waiting", 0)) > 0
+        self.contenders = max(1, int(told.get("contenders", 1)))
+
+    def stays_within(self, most: int) -> bool:
+        """Whether no more than so many are in use now, which is remembered until the report."""
+        used = self.used()
+        if used > self.peak:
+            self.peak = used
+        return used <= most
+
     @property
     def fair(self) -> int:
         """How many of them may stay here while others wait."""
@@ -129,16 +142,9 @@ class Counts:
         term = self.term
         return count.lacks_word or (term.is_alone and term.was_heard and term.age < term.dead_after)
 
-    def covers(self, count: Count, *, is_fresh: bool = False) -> bool:
-        """Whether what is in use now is held.
-
-        Args:
-            is_fresh: what was granted may be used in this moment; else it is found out.
-        """
-        used = count.used()
-        if used > count.peak:
-            count.peak = used
-        return used <= (count.held if is_fresh else self.usable(count))
+    def covers(self, count: Count) -> bool:
+        """Whether what is in use now may be."""
+        return count.stays_within(self.usable(count))
 
     async def obtain(self, count: Count) -> bool:
         """Have the store grant what is in use now, the asker's own included; False: it does not."""
@@ -168,9 +174,8 @@ class Counts:
         self._is_unanswered = False
         told = tables(answer.get("items")).get(count.name, {})
         self._reported.add(count.name)
-        count.held = max(count.held, int(told.get("held", 0)))
-        count.others_wait = int(told.get("waiting", 0)) > 0
-        count.contenders = max(1, int(told.get("contenders", 1)))
+        count.hear({**told, "held": max(count.held, int(told.get("held", 0)))})
+        count.changed()
         is_granted = count.held >= need
         count.lacks_word = not is_granted and bool(answer.get("quarantine"))
         self._refuse(count, is_refused=not is_granted)
@@ -239,9 +244,7 @@ class Counts:
             if one is None:
                 count.others_wait = False
             else:
-                count.held = int(one.get("held", 0))
-                count.others_wait = int(one.get("waiting", 0)) > 0
-                count.contenders = max(1, int(one.get("contenders", 1)))
+                count.hear(one)
                 if not count.held and not count.waiting:
                     self._reported.discard(count.name)
             count.changed()

@@ -8,14 +8,14 @@ https://doi.org/10.1145/7239.7265; spending is a grow-only counter per owner.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Literal
 
 from nexus_core.state.base import Link, StoreUnavailableError
 from nexus_core.state.leases.account import Books, MoneyLease
-from nexus_core.state.leases.lease import Term, table, tables
+from nexus_core.state.leases.floors import Floors
+from nexus_core.state.leases.lease import Term, tables
 from nexus_core.state.leases.recovery import (
     EVERYBODY,
     Identity,
@@ -55,14 +55,12 @@ class MoneyLeases:
         self._owner = ""
         self._is_joined = False
         self._joined = asyncio.Event()
-        self._is_out = False  # nothing is left, and the store can't be asked, or does not know yet
+        self.is_out = False  # nothing is left, and the store can't be asked, or does not know yet
         self._bases: Mapping[str, int] = {}  # by account, what this owner had spent at first,
         self._spent_at_first: Mapping[str, int] = {}  # and what the books said then
         self._ledger: Mapping[str, int] = {}  # what the ledger said
         self._recovered: Callable[[tuple[Recovered, ...]], None] = lambda _: None
-        self._floors: JsonObject = {}  # by account and ledger
-        self._floors_told = 0  # how often there were other ones
-        self._has_told_floors = True
+        self._floors = Floors({}, 0)
         self._is_restoring = False
         self._accounts: dict[str, MoneyLease] = {}
         self.on_loss: Callable[[], None] = lambda: None  # the store has lost its data
@@ -95,12 +93,10 @@ class MoneyLeases:
         is_first, self.month = not self.month, month
         if is_first:
             return
-        self._spent_at_first = self._bases = self._ledger = self._floors = {}
+        self._spent_at_first = self._bases = self._ledger = {}
+        self._floors = self._floors.ended()
         for lease in self._accounts.values():
-            lease.ceiling, lease.room, lease.is_refused, lease.reported = 0, None, False, 0
-            lease.seen_spent, lease.seen_granted, lease.seen_floor = {}, {}, {}
-            lease.begin(0, 0)
-            lease.count_others(0)
+            lease.turn()
 
     def join(
         self,
@@ -132,13 +128,7 @@ class MoneyLeases:
         """
         if month != self.month:
             return
-        floors: dict[str, dict[str, str]] = {}
-        for ledger, by_client in spent.items():
-            for name, nano in in_accounts(by_client).items():
-                floors.setdefault(name, {})[ledger] = str(nano)
-        self._floors = {**floors}
-        self._floors_told += 1
-        self._has_told_floors = False
+        self._floors = Floors.of(spent, self._floors.number + 1)
         self._link.hurry()
 
     # --- what requests ask ---------------------------------------------------------------
@@ -149,7 +139,7 @@ class MoneyLeases:
         if not self.is_enforced or (self.term.is_alone and self.when_alone == "allow"):
             return False
         is_over = self.term.is_alone and self.when_alone == "block" and not self.term.is_fresh
-        return self._is_out or is_over
+        return self.is_out or is_over
 
     def covers(self, leases: Iterable[MoneyLease], nano_usd: int, is_fresh: bool = False) -> bool:
         """Whether a request of this estimate may be sent without asking.
@@ -163,8 +153,10 @@ class MoneyLeases:
             return True
         if not (is_fresh or self.term.is_fresh or (is_alone and when_alone == "grant")):
             return False
-        for lease in leases:  # noqa: SIM110 - a generator costs more than the rest
-            if lease.left < nano_usd:
+        for lease in leases:
+            books = lease.books  # as `left` counts, without a call for each request
+            held = lease.base + books.spent + books.reserved + lease.pledged
+            if lease.ceiling - held < nano_usd:
                 return False
         return True
 
@@ -198,7 +190,7 @@ class MoneyLeases:
         try:
             is_granted = await self._ask(asked, wanted)
         except StoreUnavailableError:
-            is_granted, self._is_out = False, True
+            is_granted, self.is_out = False, True
         finally:
             for lease, ceiling in wanted:
                 lease.pledged -= nano_usd
@@ -222,17 +214,17 @@ class MoneyLeases:
         told = tables(answer.get("accounts"))
         for lease, _ in wanted:
             if lease.name in told:
-                self._take_in(lease, told[lease.name], is_beat=False)
+                self._hear(lease, told[lease.name], is_beat=False)
         is_refused = bool(answer.get("refused"))
         if is_refused and (answer.get("quarantine") or answer.get("usurped")):
-            self._is_out = True  # for a moment, and not because it is spent
+            self.is_out = True  # for a moment, and not because it is spent
         self._changed()
         return not is_refused and all(lease.ceiling >= ceiling for lease, ceiling in wanted)
 
     def _refuse(self, leases: Iterable[MoneyLease]) -> None:
         if self.term.is_alone or not self._is_joined:
-            self._is_out = True
-        elif not self._is_out:
+            self.is_out = True
+        elif not self.is_out:
             for lease in leases:
                 lease.is_refused = True
         self._changed()
@@ -259,53 +251,27 @@ class MoneyLeases:
         if self._link.restores and not self._is_restoring:
             self.on_loss()
         self._is_restoring = self._link.restores
-        if self._floors and (self._is_restoring or not self._has_told_floors):
-            said |= {"floors": self._floors, "floors_told": self._floors_told}
+        said |= self._floors.report(is_anew=self._is_restoring)
         if not self._is_joined:
             return {**said, **start, "join": True}
-        at, accounts = self._clock(), {}
-        for lease in self._accounts.values():
-            if (told := self._told(lease, at)) is not None:
-                accounts[lease.name] = told
-        said["accounts"] = accounts
+        at = self._clock()
+        told = {
+            lease.name: lease.report(at, is_limited=self.is_enforced)
+            for lease in self._accounts.values()
+        }
+        said["accounts"] = {name: one for name, one in told.items() if one is not None}
         if self._link.restores:
             said |= start
-            said["seen"] = {lease.name: self._seen(lease) for lease in self._accounts.values()}
+            said["seen"] = {
+                lease.name: lease.seen(self._owner) for lease in self._accounts.values()
+            }
         return said
-
-    def _told(self, lease: MoneyLease, at: float) -> JsonObject | None:
-        limit = lease.books.limit if self.is_enforced else None
-        wanted = 0 if limit is None or lease.is_refused else lease.wanted(at, lease.step)
-        if lease.left > 2 * wanted:
-            lease.ceiling = max(0, lease.held + wanted)  # here first, then the store is told
-        is_active = lease.ceiling > lease.spent or lease.spent != lease.reported or wanted > 0
-        if not (is_active or lease.name == EVERYBODY or lease.is_refused):
-            return None
-        told: JsonObject = {
-            "spent": str(lease.spent),
-            "held": str(lease.held),
-            "keep": str(max([lease.ceiling, *lease.pending])),
-            # Beyond what is larger, spent or granted: after a start nothing is granted.
-            "want": str(max(0, lease.held + wanted - max(lease.ceiling, lease.spent))),
-            "step": str(lease.step),
-        }
-        if limit is not None:
-            told["limit"] = str(limit)
-        return told
-
-    def _seen(self, lease: MoneyLease) -> JsonObject:
-        return {
-            "spent": {**lease.seen_spent, self._owner: str(lease.spent)},
-            "granted": {**lease.seen_granted, self._owner: str(lease.ceiling)},
-            "floor": {**lease.seen_floor},
-        }
 
     def accept(self, answer: JsonObject, sent: float) -> None:
         """Go by what is granted and known now."""
         self.term.renew(sent)
-        self._is_out = False
-        if answer.get("floors_told") == self._floors_told:
-            self._has_told_floors = True
+        self.is_out = False
+        self._floors.hear(answer)
         if self._told_month != self.month:
             return  # it speaks of the month that has ended meanwhile
         if "joined" in answer:
@@ -318,26 +284,13 @@ class MoneyLeases:
         told = tables(answer.get("accounts"))
         for lease in self._accounts.values():
             if lease.name in told:
-                self._take_in(lease, told[lease.name], is_beat=True)
+                self._hear(lease, told[lease.name], is_beat=True)
             else:
                 lease.is_refused = False
         self._changed()
 
-    def _take_in(self, lease: MoneyLease, told: JsonObject, *, is_beat: bool) -> None:
-        spent, granted = table(told.get("spent")), table(told.get("granted"))
-        floor = table(told.get("floor"))
-        ceiling = int(told.get("ceiling", "0"))
-        lease.reported = int(spent.get(self._owner, "0"))
-        if self._link.restores:  # the store does not know again what others write back
-            spent, granted = _larger(spent, lease.seen_spent), _larger(granted, lease.seen_granted)
-            floor = _larger(floor, lease.seen_floor)
-        lease.seen_spent, lease.seen_granted, lease.seen_floor = spent, granted, floor
-        others = sum(int(nano) for owner, nano in spent.items() if owner != self._owner)
-        lease.room = None if told.get("room") is None else int(told["room"])
-        lease.ceiling = ceiling if is_beat else max(lease.ceiling, ceiling)
-        lease.count_others(others + _beyond(floor, spent))
-        if is_beat:
-            lease.is_refused = lease.room is not None and lease.room <= 0 and lease.left <= 0
+    def _hear(self, lease: MoneyLease, told: JsonObject, *, is_beat: bool) -> None:
+        lease.hear(told, self._owner, is_beat=is_beat, restores=self._link.restores)
 
     def cut_off(self, since: float) -> None:
         """Nothing is granted from now on."""
@@ -381,20 +334,3 @@ class MoneyLeases:
     def _count_on(self, lease: MoneyLease) -> None:
         name = lease.name
         lease.begin(self._bases.get(name, 0), self._spent_at_first.get(name, 0))
-
-
-def _beyond(floors: Mapping[str, Any], spent: Mapping[str, Any]) -> int:
-    """What ledgers spent above what is known of their owners, as money.lua has it."""
-    known = dict[str, int]()
-    for owner, nano in spent.items() if floors else ():
-        ledger = re.split("[./]", owner, maxsplit=1)[0]
-        known[ledger] = known.get(ledger, 0) + int(nano)
-    return sum(max(0, int(nano) - known.get(one, 0)) for one, nano in floors.items())
-
-
-def _larger(some: Mapping[str, Any], others: Mapping[str, Any]) -> JsonObject:
-    """Of each owner the larger amount."""
-    return {
-        owner: max(some.get(owner, "0"), others.get(owner, "0"), key=int)
-        for owner in {**some, **others}
-    }

@@ -5,6 +5,7 @@ The generic cell rate algorithm (ITU-T I.371): a limit may be used at once, and 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from nexus_core.types import JsonObject
 WINDOW_SECONDS = 60.0
 _CHUNK_SECONDS = 0.5  # a chunk is as much as is used in so long
 _MICRO = 1_000_000
+_RISE = 3  # times what was used of late, while the rate rises
 _IDLE_SECONDS = 1.0  # after which the rest of a chunk is given back
 _REMEMBERED_SECONDS = 1.0  # how long a refusal is taken for the store's answer
 
@@ -93,9 +95,9 @@ class RateLease:
         self.left = 0
 
     def chunk(self, need: int, live: int) -> int:
-        """How much is worth taking at once; while the rate rises, as much as was used of late."""
+        """How much is worth taking at once; while the rate rises, several times what was used."""
         share = self.limit // (2 * max(1, live))
-        of_late = self._taken - self.left - self._used_at_first
+        of_late = _RISE * (self._taken - self.left - self._used_at_first)
         likely = max(int(self._per_second * _CHUNK_SECONDS), min(of_late, share // 4))
         return max(need, 1, min(likely, share))
 
@@ -136,6 +138,7 @@ class Rates:
         self._seq = 0
         self._ahead: dict[str, float] = {}  # by field, until when it is not whole
         self._owed: dict[str, int] = {}  # as told in the last report
+        self._restored = asyncio.Event()
         self.clock = clock
         self.term = term
         self.items: dict[str, RateLease] = {}
@@ -161,10 +164,22 @@ class Rates:
         """Processes that the limits are shared by."""
         return max(1, self._link.live)
 
-    async def obtain(self, needs: tuple[Need, ...]) -> float:
+    @property
+    def restores(self) -> bool:
+        """Whether the store lost its data: what others have used is not known to it again."""
+        return self._link.restores
+
+    async def restored(self) -> None:
+        """Wait until the store knows again what all have used, or can't be reached."""
+        if self.restores:
+            self._restored.clear()
+            await self._restored.wait()
+
+    async def obtain(self, needs: tuple[Need, ...]) -> float | None:
         """Have the store grant chunks for a request; 0: it did, else seconds until they fit in.
 
-        What is granted is for the caller to use before anything is awaited.
+        What is granted is for the caller to use before anything is awaited. None where nothing can
+        be said of it before `restored`.
 
         Raises:
             StoreUnavailableError: it can't be asked.
@@ -203,7 +218,7 @@ class Rates:
                 longest = max(longest, wait)
                 rate.wait_until = at + wait
                 rate.refused_until = at + min(wait, _REMEMBERED_SECONDS)
-        return longest or 1.0  # in quarantine nothing fits in
+        return longest or None
 
     def _hear(self, ahead: JsonObject, at: float) -> None:
         for name, microseconds in ahead.items():
@@ -229,7 +244,7 @@ class Rates:
             else:
                 rate.back = 0  # a report that is lost must not give back twice
         said: JsonObject = {"seq": self._seq, "back": back}
-        if self._link.restores:
+        if self.restores:
             said["seen"] = {
                 name: int((until - at) * _MICRO)
                 for name, until in self._ahead.items()
@@ -240,12 +255,14 @@ class Rates:
     def accept(self, answer: JsonObject, sent: float) -> None:
         """Take in how much of each limit is used."""
         self.term.renew(sent)
+        if not self.restores:
+            self._restored.set()
         for name, owed in self._owed.items():
             if name in self.items:
                 self.items[name].back -= owed
         self._owed.clear()
         ahead, at = table(answer.get("ahead")), self.clock()
-        if self._link.restores:  # the store does not know again what others write back
+        if self.restores:  # the store does not know again what others write back
             known = {name: (until - at) * _MICRO for name, until in self._ahead.items()}
             ahead = {
                 name: max(known.get(name, 0), int(ahead.get(name, 0))) for name in {*known, *ahead}
@@ -259,5 +276,6 @@ class Rates:
     def cut_off(self, since: float) -> None:
         """From now on a share is used."""
         self.term.end(since)
+        self._restored.set()
         for rate in self.items.values():
             rate.begin_alone()

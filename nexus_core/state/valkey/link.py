@@ -14,7 +14,7 @@ import msgspec
 from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.state.base import BeatPart, Member, StoreUnavailableError
 from nexus_core.state.clock import lease_clock
-from nexus_core.state.valkey.members import Myself, read_members
+from nexus_core.state.valkey.members import Myself, ago_ms, read_members
 from nexus_core.state.valkey.wire import Node, Wire, connected, key_prefix
 from nexus_core.types import JsonObject, is_list
 
@@ -67,7 +67,7 @@ class ValkeyLink:
         self.beat_seconds = 0.0  # of the newest answered beat
         self._config = config
         self._store = config.store
-        self._nodes: list[Node] = []  # of a cluster, as it was known last
+        self._nodes: list[Node] = []  # of a cluster or a Sentinel, as they answered last
         self._key = f"{key_prefix(config.name)}run"
         self._channel = f"{key_prefix(config.name)}nudge"
         self._myself = myself
@@ -82,6 +82,8 @@ class ValkeyLink:
         self._run_id: str | None = None  # of the server that heard the last beat
         self._data: str | None = None  # the data that it keeps, once they hold what is known here
         self._last_word = clock()  # when the newest answered beat was sent
+        # Who was there at the last beat that was not of a quarantine, and when that was sent.
+        self.known: tuple[tuple[Member, ...], float] = ((), clock())
         self._is_cut_off = False  # and the parts were told so
         self._is_open = True  # a try to connect has not failed since the last answer
         self._is_late = False  # a take had no answer in time, and there was none since
@@ -230,6 +232,7 @@ class ValkeyLink:
             "run": self._run_id,
             "data": self._data,
             "dead_ms": round(self._config.dead_after_seconds * 1000),
+            "silent_ms": round((self._clock() - self._last_word) * 1000),
             "takes": [(one.part, one.question) for one in asked],
         }
         if verb in ("beat", "leave"):
@@ -239,6 +242,8 @@ class ValkeyLink:
                 self._told = me
             said["confirmed"] = self.confirmed()
             said["parts"] = {name: part.report() for name, part in self._parts.items()}
+            if self.restores:
+                said["seen"] = ago_ms(*self.known, self._clock())
         return msgspec.json.encode(said)
 
     def _hear(self, answer: JsonObject, sent: float, *, is_beat: bool) -> None:
@@ -246,15 +251,14 @@ class ValkeyLink:
         was_quarantined, self.is_quarantined = self.is_quarantined, bool(answer.get("quarantine"))
         if self.is_quarantined and not was_quarantined and self.beats:  # else it is new to both
             log.warning(
-                "%s has other data than before: nothing new is granted for a second, and what is "
-                "known here is written back",
+                "%s has other data than before: nothing new is granted until the others are back, "
+                "and what is known here is written back",
                 self._store,
             )
-        if self.is_quarantined and not was_quarantined:
+        left_ms = answer.get("quarantine_ms") or 0
+        if self.is_quarantined and (not was_quarantined or left_ms <= 0):
             self.hurry()
-        if (
-            left_ms := answer.get("quarantine_ms") or 0
-        ) > 0:  # what waits for its end waits no more
+        elif self.is_quarantined:  # what waits for its end waits no more
             self._next_beat = min(self._next_beat, self._clock() + (left_ms + 1) / 1000)
         self.restores = self.is_quarantined
         if not is_beat:
@@ -266,6 +270,8 @@ class ValkeyLink:
         if answer.get("unknown"):
             self._told = None
         self._last_word = sent
+        if not self.is_quarantined:
+            self.known = self.members, sent
         self._came_back()
         told: JsonObject = answer.get("parts") or {}
         self.is_understood = True

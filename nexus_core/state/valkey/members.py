@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from secrets import token_hex
 
 import msgspec
@@ -87,3 +88,21 @@ def read_members(told: object) -> tuple[Member, ...]:
             )
         )
     return tuple(sorted(found, key=lambda one: (one.replica, one.worker or 0, -one.started)))
+
+
+def ago_ms(members: tuple[Member, ...], at: float, now: float) -> dict[str, int]:
+    """How many milliseconds ago each process was heard that lived at a time; both in seconds."""
+    silent = now - at
+    return {
+        one.process: round((one.beat_seconds_ago + silent) * 1000)
+        for one in members
+        if not one.is_dead
+    }
+
+
+def missing(before: tuple[Member, ...], now: tuple[Member, ...]) -> list[str]:
+    """Replicas of which not as many processes live as before."""
+    lived, live = (
+        Counter(one.replica for one in members if not one.is_dead) for members in (before, now)
+    )
+    return sorted(lived - live)

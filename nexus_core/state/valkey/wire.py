@@ -29,7 +29,10 @@ from nexus_core.state.valkey.words import at_first, our_errors
 from nexus_core.types import JsonObject, is_object
 
 CALL_SECONDS = 0.2
-_CONNECT_SECONDS = 1.0
+_CONNECT_SECONDS = 1.0  # its first words included
+# A try that begins before its server is back is not answered: the next one is to come while the
+# others of a fleet still wait for this process. A URL may say otherwise.
+_REACH_SECONDS = 0.4
 _DEFAULT_PORT = 6379
 _BAD_OPTION = "an option in its URL can't be used; remove what follows the question mark"
 # Of pools of connections, or of what comes back: options of a URL that others may need.
@@ -130,7 +133,7 @@ async def connected(
     Args:
         knows: whether to read its run id and facts, as the first thing on this connection.
         nodes: of a cluster, as they were known last: they are asked where the URL's is silent.
-            Kept up to date here.
+            With Sentinel the one that answered last, which is asked first. Kept up to date here.
 
     Raises:
         StoreUnavailableError: there is none, or it ends in the block.
@@ -148,9 +151,9 @@ async def connected(
 
 
 async def _connect(config: FleetConfig, nodes: list[Node]) -> _Connection:
-    own = _settings(config.url)
+    own = {"socket_connect_timeout": _REACH_SECONDS, **_settings(config.url)}
     if config.sentinels:
-        own = {**own, **await _of_sentinels(config, own)}
+        own = {**own, **await _of_sentinels(config, own, nodes)}
     elif config.cluster:
         own = {**own, **await _of_cluster(config, own, nodes)}
     return await _opened(own)
@@ -185,19 +188,24 @@ async def _opened(settings: dict[str, Any]) -> _Connection:
     return connection
 
 
-async def _of_sentinels(config: FleetConfig, own: dict[str, Any]) -> dict[str, Any]:
+async def _of_sentinels(
+    config: FleetConfig, own: dict[str, Any], nodes: list[Node]
+) -> dict[str, Any]:
     """Where the primary is, as the first sentinel says that knows.
 
+    Where one is gone with the primary's machine, the time to find that out is lost once.
     With TLS in the URL a sentinel may have it, too; that is tried second, as it then ends a
     connection without it at once. The primary shows its certificate in any case.
     """
     why = "no sentinel knows it"
-    ways: list[dict[str, Any]] = [{}]
+    reach = own["socket_connect_timeout"]
+    ways: list[dict[str, Any]] = [{"socket_connect_timeout": reach}]
     if own.get("connection_class") is SSLConnection:
         is_of_tls = ("connection_class", "ssl_")
-        ways.append({name: value for name, value in own.items() if name.startswith(is_of_tls)})
-    for text in config.sentinels:
-        host, port = split_address(text)
+        of_tls = {name: value for name, value in own.items() if name.startswith(is_of_tls)}
+        ways.append(ways[0] | of_tls)
+    asked = [split_address(text) for text in config.sentinels]
+    for host, port in sorted(asked, key=lambda one: one not in nodes):
         for way in ways:
             try:
                 wire = Wire(await _opened({"host": host, "port": port, **way}))
@@ -209,6 +217,7 @@ async def _of_sentinels(config: FleetConfig, own: dict[str, Any]) -> dict[str, A
                 why = str(error)
             else:
                 if found:
+                    nodes[:] = [(host, port)]
                     return {"host": found[0].decode(), "port": int(found[1])}
                 break
     raise StoreUnavailableError(f"{config.master} is not known to the sentinels: {why}")

@@ -17,6 +17,7 @@ _WANTS_CERTIFICATE = (
     "?ssl_certfile=/PATH&ssl_keyfile=/PATH, or set tls-auth-clients no there"
 )
 _MEANINGS = (
+    ("Timeout connecting", _SILENT),
     ("read only replica", "it is a read-only replica; name the primary, or its sentinels"),
     ("> 'maxmemory'", "its memory is full (maxmemory)"),
     ("NOPERM", "its ACL refuses a command that the fleet needs (EVALSHA, EVAL, INFO, SUBSCRIBE)"),

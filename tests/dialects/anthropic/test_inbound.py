@@ -14,7 +14,7 @@ from nexus_core.dialects.anthropic.inbound.bridge.stream import MessageStreamWri
 from nexus_core.dialects.anthropic.inbound.bridge.to_hub import prompt_fields, to_hub
 from nexus_core.dialects.anthropic.inbound.passed import write_passed
 from nexus_core.dialects.anthropic.inbound.request import read_request
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.errors import InvalidRequestError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.ollama.bridge.to_hub import read_prompt, to_hub
 from nexus_core.dialects.ollama.bridge.writer import OllamaWriter, Timer
@@ -174,7 +174,11 @@ def test_what_a_request_needs_is_read() -> None:
         (GENERATE, {"prompt": "", "images": None, "keep_alive": "0s"}, True, True),
         (GENERATE, {"prompt": "", "images": None, "keep_alive": False}, True, False),
         (GENERATE, {}, False, True),
-        (EMBED, {"input": []}, False, False),
+        (EMBED, {"input": []}, True, False),
+        (EMBED, {"input": "", "keep_alive": 0}, True, True),
+        (EMBED, {"input": None}, True, False),
+        (EMBED, {"input": [""]}, False, False),
+        (EMBEDDINGS, {"prompt": ""}, True, False),
     ],
 )
 def test_a_request_without_a_prompt_loads_or_unloads(
@@ -184,6 +188,16 @@ def test_a_request_without_a_prompt_loads_or_unloads(
     request = dialect.read_request(operation_of(dialect), body)
 
     assert (is_probe(request), unloads(request)) == (probes, unloading)
+
+
+def test_a_raw_prompt_has_its_system_prompt_within() -> None:
+    body = json.dumps({"model": "m", "prompt": "p", "system": "s", "raw": True}).encode()
+    request = GENERATE.read_request(Operation.CHAT, body)
+
+    with pytest.raises(InvalidRequestError, match="raw mode") as refused:
+        to_hub(request, HubTarget.LOCAL)
+
+    assert refused.value.param == "system"
 
 
 def test_the_model_is_renamed_wherever_it_stands() -> None:
@@ -215,6 +229,7 @@ def test_durations_are_those_of_the_prompt_and_of_the_answer() -> None:
         (EMBED, "input", []),
         (EMBED, "input", ""),
         (EMBED, "input", ["a", ""]),
+        (EMBED, "input", [""]),
         (EMBEDDINGS, "prompt", ""),
     ],
 )
@@ -225,7 +240,7 @@ def test_no_text_to_embed_is_refused_where_it_is_not_for_ollama(
         Operation.EMBEDDINGS, json.dumps({"model": "m", field: given}).encode()
     )
 
-    with pytest.raises(InvalidRequestError, match="only Ollama takes") as refused:
+    with pytest.raises(InvalidRequestError, match=r"only Ollama (takes|backends load)") as refused:
         to_hub(request, HubTarget.LOCAL)
 
     assert refused.value.param == field

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nexus_core.dialects.base import OpeningState
+from nexus_core.dialects.base.stream import OpeningState
 from nexus_core.dialects.ollama.reader import LineReader
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import KeyCutter

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nexus_core.dialects.base import AnswerReading
+from nexus_core.dialects.base.report import AnswerReading
 from nexus_core.dialects.openai_chat.answers import _read_carefully, read_answer
 from nexus_core.dialects.openai_chat.plain_answer import read_plain_answer
 from nexus_core.dialects.openai_chat.request import read_request

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.openai_responses.errors import (
     as_error,
     error_body,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.openai_responses.bridge.answer import response_fields

@@ -42,6 +42,24 @@ WORDINGS = {
     "that `max_model_len` is no smaller than the number of text tokens.": (5000, 4096),
     "You passed 4097 input tokens and requested 1 output tokens. However, the model's context "
     "length is only 4096 tokens.": (4097, 4096),
+    # vLLM 0.32: it counts tokens to the end only where the tokenizer is not told to stop.
+    "This model's maximum context length is 2048 tokens. However, your prompt contains 5000 input "
+    "tokens, which exceeds this limit even without any output tokens. Please reduce the length of "
+    "the input prompt. (parameter=input_tokens, value=5000)": (5000, 2048),
+    "This model's maximum context length is 2048 tokens. However, your prompt contains at least "
+    "2049 input tokens, which exceeds this limit even without any output tokens. Please reduce "
+    "the length of the input prompt. (parameter=input_tokens, value=2049)": (None, 2048),
+    "This model's maximum context length is 2048 tokens. However, your prompt contains 200000 "
+    "characters (more than 16384 characters, which is the upper bound for 2048 input tokens). "
+    "Please reduce the length of the input prompt. (parameter=input_text, value=200000)": (
+        None,
+        2048,
+    ),
+    "Input length (5000) exceeds model's maximum context length (4096).": (5000, 4096),
+    "The engine prompt length 5000 exceeds the max_model_len 4096. Please reduce prompt.": (
+        5000,
+        4096,
+    ),
     "The input (5000 tokens) is longer than the model's context length (4096 tokens).": (
         5000,
         4096,
@@ -75,6 +93,8 @@ OTHERS = [
     "messages: at least one is needed",
     "'max_tokens' or 'max_completion_tokens' is too large: 5000. This model's maximum context "
     "length is 4096 tokens and your request has 100 input tokens (5000 > 4096 - 100).",
+    "max_tokens=40000 cannot be greater than max_model_len=2048. Please request fewer output "
+    "tokens. (parameter=max_tokens, value=40000)",  # vLLM 0.32
     "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input "
     "length or `max_tokens` and try again",
     "Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, "

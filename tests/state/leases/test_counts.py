@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from nexus_core.state.clock import lease_clock
 from nexus_core.state.leases.counts import Count
@@ -211,6 +212,56 @@ async def test_data_that_are_lost_are_written_back_before_anything_is_granted(
         await use_up(two, b, of_b)
         assert of_b.now == 1
         assert await use_up(one, a, of_a) == 0
+
+
+async def test_what_one_holds_that_is_away_while_data_are_lost_is_granted_to_nobody(
+    own_store: StoreServer,
+) -> None:
+    calm: dict[str, Any] = {"dead_after_seconds": 4.0}
+    async with cut_before(own_store.socket) as cut:
+        one, two = process(cut.url, "box-1", **calm), process(own_store.url, "box-2", **calm)
+        (a, of_a), (b, of_b) = one.count(4), two.count(4)
+        async with running(one.link, two.link):
+            await until(lambda: two.link.live == 2)
+            assert await use_up(one, a, of_a, 3) == 3
+            cut.swallows = True
+            own_store.restart()
+            await until(lambda: two.link.is_quarantined)
+            lost = lease_clock()
+            while lease_clock() < lost + 1.3:
+                await use_up(two, b, of_b)
+                assert of_b.now <= 1
+                await two.beat(1)
+            cut.swallows = False
+            cut.cut()
+            await until(lambda: not (one.link.is_quarantined or two.link.is_quarantined))
+            await use_up(two, b, of_b)
+
+            assert of_a.now + of_b.now == 4
+            assert one.term.age < 1
+
+
+async def test_who_counted_as_dead_when_data_were_lost_comes_back_with_what_is_free(
+    own_store: StoreServer,
+) -> None:
+    async with cut_before(own_store.socket) as cut:
+        one, two = process(cut.url, "box-1"), process(own_store.url, "box-2")
+        (a, of_a), (b, of_b) = one.count(4), two.count(4)
+        async with running(one.link, two.link):
+            await until(lambda: two.link.live == 2)
+            assert await use_up(one, a, of_a, 3) == 3
+            cut.swallows = True
+            await until(lambda: two.link.live == 1)
+            own_store.flush()
+            await until(lambda: two.link.is_quarantined)
+            await until(lambda: not two.link.is_quarantined)
+            assert await use_up(two, b, of_b) == 4
+            cut.swallows = False
+            cut.cut()
+            await until(lambda: two.link.live == 2 and one.link.alone_since is None)
+
+            assert a.held == 0
+            assert two.link.members[0].is_dead is False
 
 
 async def test_who_asks_while_data_are_lost_is_not_taken_for_one_that_holds(

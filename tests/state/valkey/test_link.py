@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -174,7 +175,8 @@ async def test_lost_data_are_told_and_written_back(own: StoreServer, how: str) -
 async def test_the_end_of_a_quarantine_is_heard_as_it_comes(own: StoreServer) -> None:
     rare = {"beat_milliseconds": 1000, "open_zone_lease_seconds": 5, "dead_after_seconds": 10}
     link = make(own.url, "box-1", **rare)
-    own.ask("SET", "{nexus:default}:quarantine", "1", "PX", "300")  # another one has begun it
+    ends = str(int(time.time() * 1000) + 300)
+    own.ask("SET", "{nexus:default}:quarantine", ends, "PX", "300")  # another one has begun it
     started = time.monotonic()
     async with running(link, beats=2):
         assert not link.restores
@@ -338,6 +340,53 @@ async def test_who_was_away_when_data_were_lost_writes_back_later(
             assert not two.is_quarantined  # it alone knows of it
             await until(lambda: not one.is_quarantined and not one.restores)
             assert one.live == 2
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_quarantine_waits_for_who_was_there_until_they_are_back_or_count_as_dead(
+    own: StoreServer, dies: bool
+) -> None:
+    calm: dict[str, Any] = {"dead_after_seconds": 2.5}
+    async with cut_before(own.socket) as cut:
+        one, two = make(cut.url, "box-1", **calm), make(own.url, "box-2", **calm)
+        async with running(two):
+            async with dying(one):
+                await until(lambda: one.live == two.live == 2)
+                cut.swallows = True
+                last = one._last_word
+                own.flush()
+                await until(lambda: two.is_quarantined)
+                lost = lease_clock()
+                if not dies:
+                    await until(lambda: lease_clock() > lost + 1.3)
+                    assert two.is_quarantined
+                    assert two.alone_since is None
+                    cut.swallows = False
+                    cut.cut()
+                    await until(lambda: not two.is_quarantined)
+                    assert lease_clock() - last < 2.4
+                    await until(lambda: two.live == 2)
+            await until(lambda: not two.is_quarantined)
+            if dies:
+                assert 2.3 < lease_clock() - last < 4
+
+
+async def test_a_quarantine_waits_for_nobody_who_has_left_or_has_a_successor(
+    own: StoreServer,
+) -> None:
+    calm: dict[str, Any] = {"dead_after_seconds": 20}
+    one, two, three = (make(own.url, name, **calm) for name in ("box-1", "box-2", "box-3"))
+    async with running(three):
+        async with running(one), dying(two):
+            await until(lambda: three.live == 3)
+            # The store loses its data while nobody sees it but those that are about to go.
+            own.flush()
+            await until(lambda: three.is_quarantined)
+            await until(lambda: one.is_quarantined)
+        started = lease_clock()
+        async with running(make(own.url, "box-2", **calm)):
+            await until(lambda: not three.is_quarantined)
+        assert lease_clock() - started < 5
 
 
 async def test_who_died_before_data_were_lost_is_told_of_for_an_hour_and_leaves_nothing(

@@ -9,8 +9,9 @@ import pytest
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import AuthConfig, BackendConfig, ClientKey, Config, ServerConfig
 from nexus_core.config.sections.fleet import FleetConfig
-from nexus_core.state.valkey.members import config_hash, process_id
+from nexus_core.state.valkey.members import ago_ms, config_hash, missing, process_id
 from nexus_core.types import PrivacyZone
+from tests.state.links import member
 
 CLOUD = BackendConfig(
     name="c",
@@ -56,3 +57,18 @@ def test_what_serves_otherwise_is_one(changes: dict[str, Any]) -> None:
 def test_each_start_has_a_name_of_its_own() -> None:
     assert process_id("box-1", 2).startswith("box-1.2.")
     assert process_id("box-1", None) != process_id("box-1", None)
+
+
+def test_who_lived_before_and_does_not_now_is_missing() -> None:
+    one, two = member("box-1"), member("box-2", worker=1)
+    before = (one, two, member("box-2", worker=2), member("box-3", is_dead=True))
+
+    assert missing(before, (one, two)) == ["box-2"]
+    assert missing(before, (member("box-2"), member("box-2"))) == ["box-1"]
+    assert missing((), before) == []
+
+
+def test_how_long_ago_each_was_heard_goes_on_while_there_is_no_word() -> None:
+    members = (member("box-1", beat_seconds_ago=0.2), member("box-3", is_dead=True))
+
+    assert ago_ms(members, 100.0, 101.5) == {"box-1.1": 1700}

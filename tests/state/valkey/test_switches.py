@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, cast
 
 import msgspec
 import pytest
 import redis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from nexus_core.state.base import Link
@@ -59,6 +60,10 @@ class Store:
         return told
 
     def lose_data(self) -> None:
+        """It is away for a moment, too: longer than for as many ticks as there are switches."""
+        ends = time.monotonic() + 0.005
+        while time.monotonic() < ends:
+            self._redis.ping()
         for key in self._redis.scan_iter(match=f"{self._prefix}*"):
             self._redis.delete(key)
 
@@ -133,6 +138,13 @@ STEPS = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
+@example([("cut", 0), ("beat", 0), ("open", 0), ("cut", 1), ("data lost", 0)])
+@example(
+    [
+        *(("data lost", 0), ("beat", 0), ("cut", 0), ("quarantine ends", 0), ("beat", 0)),
+        *(("open", 0), ("cut", 1), ("data lost", 0)),
+    ]
+)
 def test_all_agree_in_the_end_and_nothing_undoes_a_cut_that_came_last(
     server: StoreServer, steps: list[tuple[str, int]]
 ) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.state.base import StoreUnavailableError
-from nexus_core.state.valkey.wire import connected
+from nexus_core.state.valkey.wire import Node, connected
+from tests.fleet.cut import silent_port
 from tests.fleet.server import StoreServer, free_port, store_server
 
 
@@ -26,6 +29,40 @@ async def test_a_sentinel_says_where_the_primary_is() -> None:
             with pytest.raises(StoreUnavailableError, match="theirs is not known to the sentinels"):
                 async with connected(other):
                     pass
+        finally:
+            sentinel.kill()
+
+
+async def test_a_try_that_nothing_answers_ends_while_others_wait_for_this_process() -> None:
+    with silent_port() as port:
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match="does not answer in time"):
+            async with connected(FleetConfig(url=f"redis://127.0.0.1:{port}")):
+                pass
+        assert time.monotonic() - started < 0.9  # of the second for which all wait
+        patient = f"redis://127.0.0.1:{port}?socket_connect_timeout=0.7"
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailableError):
+            async with connected(FleetConfig(url=patient)):
+                pass
+        assert time.monotonic() - started > 0.65
+
+
+async def test_a_sentinel_that_is_gone_costs_time_once() -> None:
+    with silent_port() as gone, store_server(port=free_port()) as server:
+        monitor = f"sentinel monitor ours 127.0.0.1 {server.port} 1\n"
+        sentinel = StoreServer(server.directory, port=free_port(), sentinel=monitor)
+        try:
+            sentinel.start()
+            there = ("127.0.0.1", sentinel.port)
+            config = FleetConfig(sentinels=tuple(f"127.0.0.1:{p}" for p in (gone, sentinel.port)))
+            config = config.model_copy(update={"master": "ours"})
+            nodes: list[Node] = []
+            async with connected(config, nodes=nodes):
+                assert nodes == [there]
+            started = time.monotonic()
+            async with connected(config, nodes=nodes):
+                assert time.monotonic() - started < 0.35
         finally:
             sentinel.kill()
 

@@ -50,6 +50,14 @@ def test_who_is_alone_tells_since_when_why_and_what_is_closed() -> None:
     assert open_word.endswith("in time")
 
 
+def test_what_the_store_waits_for_is_told() -> None:
+    waits = {"alone": False, "alone_since": None, "why": "it lost its data"}
+
+    assert list(fleet_words({"fleet": {**ALONE, **waits}})) == [
+        "the fleet's store: it lost its data; the open zone is closed"
+    ]
+
+
 def test_rows_that_postgresql_does_not_have_are_told(tmp_path: Path) -> None:
     outbox = {"rows": 9, "oldest": 1.0, "is_fleet": False, "problem": "PostgreSQL (X): no"}
     with fake_nexus(costs={"costs": {**COSTS, "outbox": outbox}}) as (url, _):

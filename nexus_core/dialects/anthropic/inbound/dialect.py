@@ -14,14 +14,9 @@ from nexus_core.dialects.anthropic.inbound.errors import (
 from nexus_core.dialects.anthropic.inbound.native import as_stream, read_answer, text_length
 from nexus_core.dialects.anthropic.inbound.reader import MessageStreamReader
 from nexus_core.dialects.anthropic.inbound.request import PATH, read_request
-from nexus_core.dialects.base import (
-    AnswerWriter,
-    Bridge,
-    HubRequest,
-    HubTarget,
-    InnerStream,
-    StreamReader,
-)
+from nexus_core.dialects.base.bridge import AnswerWriter, Bridge, HubRequest, HubTarget
+from nexus_core.dialects.base.dialect import InnerStream
+from nexus_core.dialects.base.stream import StreamReader
 from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.dialects.reading.body import as_streaming

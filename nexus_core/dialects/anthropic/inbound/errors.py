@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.error_report import read_error_body
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.errors import NexusError, ServiceUnavailableError, UnsupportedFieldsError

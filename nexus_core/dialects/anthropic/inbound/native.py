@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexus_core.dialects.anthropic.inbound.events import as_events
 from nexus_core.dialects.anthropic.response import read_usage
-from nexus_core.dialects.base import AnswerReading, ErrorReport
+from nexus_core.dialects.base.report import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reading.answers import length_of_named_texts, parse_answer

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from nexus_core.dialects.anthropic.inbound.native import text_length, tier_of
 from nexus_core.dialects.anthropic.response import ERROR_STATUSES, read_usage
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.opening import StreamOpening, Weight

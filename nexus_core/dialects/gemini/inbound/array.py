@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from nexus_core.dialects.base import ErrorReport, StreamWriter
+from nexus_core.dialects.base.bridge import StreamWriter
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.gemini.inbound.errors import report_body
 from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.sse import EventSplitter, read_event

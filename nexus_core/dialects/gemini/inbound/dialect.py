@@ -11,13 +11,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from nexus_core.dialects.base import (
-    AnswerWriter,
-    Bridge,
-    HubRequest,
-    HubTarget,
-    StreamReader,
-)
+from nexus_core.dialects.base.bridge import AnswerWriter, Bridge, HubRequest, HubTarget
+from nexus_core.dialects.base.stream import StreamReader
 from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.gemini.inbound.array import ARRAY_TYPE
 from nexus_core.dialects.gemini.inbound.errors import (

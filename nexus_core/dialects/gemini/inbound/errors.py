@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import asdict
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.error_report import read_error_body
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.errors import (
@@ -61,7 +61,7 @@ _FIELDS = {
 }
 _RPC = "type.googleapis.com/google.rpc."
 # Nexus's words for a prompt that is too long: `ContextLengthError.of`.
-_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+) maximum")
+_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+) maximum;?")
 
 
 def status_of(status: int) -> str:

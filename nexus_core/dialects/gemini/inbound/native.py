@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from nexus_core.dialects.base import AnswerReading, ErrorReport
+from nexus_core.dialects.base.report import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.gemini.inbound.errors import event_of
 from nexus_core.dialects.gemini.usage import read_usage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.gemini.inbound.native import text_length
 from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage

@@ -9,7 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from nexus_core.dialects.hub.said import reasoning_in, text_in
-from nexus_core.dialects.ollama.dialect import CHAT
+from nexus_core.dialects.ollama.dialect import CHAT, EMBED
 from nexus_core.dialects.parsing import parse_finite_json
 from nexus_core.dialects.request import Request
 from nexus_core.types import JsonObject, Operation, is_list, is_object
@@ -70,6 +70,13 @@ def silence(request: Request) -> JsonObject:
     if request.path == CHAT.path:
         return {"message": {"role": "assistant", "content": ""}}
     return {"response": ""}
+
+
+def no_embedding(request: Request) -> JsonObject:
+    """The whole answer where there is no text to embed."""
+    if request.path == EMBED.path:
+        return {"model": request.parsed["model"], "embeddings": []}
+    return {"embedding": []}
 
 
 def wants_thinking(request: Request) -> bool:

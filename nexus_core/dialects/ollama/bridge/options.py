@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, Operation, is_list, is_object
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexus_core.dialects.base import HubRequest, HubTarget
+from nexus_core.dialects.base.bridge import HubRequest, HubTarget
 from nexus_core.dialects.hub.envelope import hub_envelope
 from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.dialects.ollama.bridge.conversation import (
@@ -12,8 +12,8 @@ from nexus_core.dialects.ollama.bridge.conversation import (
 )
 from nexus_core.dialects.ollama.bridge.options import read_options
 from nexus_core.dialects.ollama.demand import ONLY_OLLAMA
-from nexus_core.dialects.ollama.dialect import CHAT, EMBED, GENERATE
-from nexus_core.dialects.ollama.request import is_probe
+from nexus_core.dialects.ollama.dialect import CHAT, GENERATE
+from nexus_core.dialects.ollama.request import PROMPT, is_probe
 from nexus_core.dialects.request import Request
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, Operation, PromptParts, is_list, is_object
@@ -32,10 +32,11 @@ def to_hub(request: Request, target: HubTarget) -> HubRequest:
     """
     fields = request.parsed
     dropped: list[str] = []
+    if is_probe(request):
+        words = "no prompt: only Ollama backends load a model without one"
+        raise InvalidRequestError(words, param=PROMPT[request.path])
     if request.operation is Operation.EMBEDDINGS:
         hub = _embeddings(request, dropped)
-    elif is_probe(request):
-        raise InvalidRequestError("no prompt: only Ollama backends load a model without one")
     elif request.operation is Operation.COMPLETIONS:
         hub = _completion(fields, target, dropped)
     else:
@@ -50,7 +51,7 @@ def read_prompt(request: Request) -> PromptParts:
     """What the tokens of a request's prompt are counted by; invalid values count as nothing."""
     fields = request.parsed
     if request.operation is Operation.EMBEDDINGS:
-        return prompt_of({"input": fields.get("input", fields.get("prompt"))})
+        return prompt_of({"input": fields.get(PROMPT[request.path])})
     if request.operation is Operation.COMPLETIONS:
         return prompt_of({"prompt": f"{fields.get('prompt') or ''}{fields.get('suffix') or ''}"})
     try:
@@ -89,7 +90,9 @@ def _completion(fields: JsonObject, target: HubTarget, dropped: list[str]) -> Js
     if fields.get("images"):
         raise InvalidRequestError(f"images: with raw or suffix {_ONLY_OLLAMA}", param="images")
     prompt = fields.get("prompt") or ""
-    if fields.get("system") and fields.get("raw") is not True:  # a raw prompt has it within
+    if fields.get("system"):
+        if fields.get("raw") is True:  # as Ollama answers
+            raise InvalidRequestError("system: raw mode does not support it", param="system")
         prompt = f"{fields['system']}\n{prompt}"
     hub: JsonObject = {"prompt": prompt}
     if suffix := fields.get("suffix"):
@@ -108,10 +111,10 @@ def _completion(fields: JsonObject, target: HubTarget, dropped: list[str]) -> Js
 
 def _embeddings(request: Request, dropped: list[str]) -> JsonObject:
     fields = request.parsed
-    name = "input" if request.path == EMBED.path else "prompt"
+    name = PROMPT[request.path]
     given = fields[name]
-    if not given or (is_list(given) and "" in given):
-        raise InvalidRequestError(f"{name}: only Ollama takes an empty text, or none", param=name)
+    if is_list(given) and "" in given:
+        raise InvalidRequestError(f"{name}: only Ollama takes an empty text", param=name)
     hub: JsonObject = {"input": given}
     if fields.get("dimensions") is not None:
         hub["dimensions"] = fields["dimensions"]

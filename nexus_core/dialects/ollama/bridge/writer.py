@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from nexus_core.dialects.base import StreamWriter
+from nexus_core.dialects.base.bridge import StreamWriter
 from nexus_core.dialects.hub.said import estimated_usage
 from nexus_core.dialects.ollama.bridge.answer import (
     call_of,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.hub.conversation import Conversation, text_part
 from nexus_core.dialects.openai_responses.bridge.content import read_parts, texts_of
 from nexus_core.dialects.openai_responses.bridge.tools import Kind, Tools

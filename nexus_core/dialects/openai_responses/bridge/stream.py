@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Raw
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.said import content_in, estimated_usage, reasoning_in, refusal_in
 from nexus_core.dialects.hub.text_run import TextRun

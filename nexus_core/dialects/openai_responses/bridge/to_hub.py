@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nexus_core.dialects.base import HubRequest, HubTarget
+from nexus_core.dialects.base.bridge import HubRequest, HubTarget
 from nexus_core.dialects.hub.envelope import hub_envelope
 from nexus_core.dialects.hub.prompt import texts_in
 from nexus_core.dialects.openai_responses.bridge.conversation import read_messages

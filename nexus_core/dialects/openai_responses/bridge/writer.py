@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexus_core.dialects.base import StreamWriter
+from nexus_core.dialects.base.bridge import StreamWriter
 from nexus_core.dialects.openai_responses.bridge.answer import write_response
 from nexus_core.dialects.openai_responses.bridge.stream import ResponseStreamWriter
 from nexus_core.dialects.openai_responses.errors import translate_error

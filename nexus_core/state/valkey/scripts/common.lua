@@ -3,7 +3,9 @@
 -- KEYS[1] is {nexus:FLEET}:run, from which all other keys follow: they carry one tag, so that a
 -- cluster keeps them in one slot. ARGV[1] is what is asked, ARGV[2] is JSON:
 --   beat   process, replica, run, data (those that hold what it knows, as last answered), dead_ms,
---          member (JSON text, when it is news or was asked for), confirmed (version of the switches), parts {NAME: report}, takes [[NAME, question], ...]
+--          silent_ms (since the store's last word), member (JSON text, when it is news or was asked
+--          for), confirmed (version of the switches), parts {NAME: report}, takes [[NAME, question],
+--          ...]; where data were lost: seen {PROCESS: milliseconds since it was heard}
 --   take   the same without member and parts
 --   leave  as a beat, after which this process, or the one named as `other`, is forgotten
 --   forget a question to every part for an operator: {replica}
@@ -17,7 +19,8 @@
 --   is_first                        its beat comes before those of the others
 -- ctx: key(name), now_us, now_ms, process, replica, quarantine, live {PROCESS: true},
 --      members (number of live ones), fresh (this process had not beaten, or was held for dead:
---      what it says to hold counts for nothing until it is granted again), nudge()
+--      what it says to hold counts for nothing until it is granted again, also where it restores),
+--      nudge()
 --
 -- Numbers: cjson writes 14 digits. Amounts and times that may be longer are kept and answered as
 -- text, by `text(n)`; Lua's own numbers are exact up to 2^53. An empty table is written as {}, also
@@ -26,7 +29,7 @@
 local parts = {}
 local prefix = string.sub(KEYS[1], 1, -4)
 local said = cjson.decode(ARGV[2])
-local QUARANTINE_MS = 1000
+local QUARANTINE_MS = 1000 -- at least; longer while somebody who knows more may still be alive
 local DEAD_FOR_MS = 3600000 -- after an hour a dead process is no longer told of
 
 local function key(name) return prefix .. name end
@@ -59,11 +62,13 @@ local function is_newest(part, seq)
 end
 
 -- Data of another run of the server, or none: whoever lives writes back what it knows.
+-- quarantine  string  when it ends at the earliest; expires when it ends
+-- awaited     zset    process -> until when it is waited for; 0: it has come back, or has left
 local function look_for_lost_data()
   if redis.call('GET', key('run')) ~= said.run then
     redis.call('SET', key('run'), said.run)
-    redis.call('SET', key('quarantine'), '1', 'PX', QUARANTINE_MS)
-    redis.call('DEL', key('beats')) -- whoever lives beats within it
+    redis.call('SET', key('quarantine'), text(now_ms + QUARANTINE_MS), 'PX', QUARANTINE_MS)
+    redis.call('DEL', key('beats'), key('awaited')) -- whoever lives beats within it
     redis.call('SET', key('data'), text(now_us) .. ' ' .. said.process)
     ctx.quarantine = true
   else
@@ -72,6 +77,34 @@ local function look_for_lost_data()
   ctx.data = redis.call('GET', key('data')) or ''
   -- It knew other data, and was away when the others wrote back what they know of them.
   ctx.late = not ctx.quarantine and given(said.data) ~= nil and said.data ~= ctx.data
+end
+
+local function place(process) return string.match(process, '^(.*)%.') end
+
+-- The quarantine ends when everybody has written back who was heard before the data were lost, or
+-- counts as dead by what those say who heard it. In its place another process may have begun.
+local function await_others(gone)
+  local awaited = key('awaited')
+  for process, ago_ms in pairs(given(said.seen) or {}) do
+    if place(process) ~= place(said.process) then
+      redis.call('ZADD', awaited, 'NX', math.max(0, now_ms + said.dead_ms - ago_ms), process)
+    end
+  end
+  for _, process in ipairs(redis.call('ZRANGEBYSCORE', awaited, '(0', '+inf')) do
+    if place(process) == place(said.process) or process == gone then
+      redis.call('ZADD', awaited, 0, process)
+    end
+  end
+  redis.call('ZADD', awaited, 0, gone or said.process)
+  local last = redis.call('ZREVRANGE', awaited, 0, 0, 'WITHSCORES')
+  local ends = math.max(tonumber(redis.call('GET', key('quarantine'))), tonumber(last[2]))
+  if ends > now_ms then
+    redis.call('PEXPIRE', key('quarantine'), ends - now_ms)
+    redis.call('PEXPIRE', awaited, ends - now_ms + QUARANTINE_MS)
+  else
+    redis.call('DEL', key('quarantine'), awaited)
+    ctx.nudge()
+  end
 end
 
 -- Silence counts only while somebody was there to hear it: after a pause or a step of the clock
@@ -91,8 +124,8 @@ local function see_who_lives(dead_ms, is_beat)
   local beats = key('beats')
   mend_beats(dead_ms)
   local last = redis.call('ZSCORE', beats, said.process)
-  ctx.fresh = not (ctx.quarantine or ctx.late)
-    and (not last or now_ms - tonumber(last) > dead_ms)
+  local silent_ms = ctx.late and said.silent_ms or last and now_ms - tonumber(last)
+  ctx.fresh = not ctx.quarantine and (not silent_ms or silent_ms > dead_ms)
   if is_beat then redis.call('ZADD', beats, now_ms, said.process) end
   ctx.live[said.process] = true
   for _, process in ipairs(redis.call('ZRANGEBYSCORE', beats, now_ms - dead_ms, '+inf')) do

@@ -8,6 +8,10 @@ if verb == 'beat' or (verb == 'leave' and given(said.parts)) then answer = beat(
 if verb == 'leave' then leave(other or said.process) end
 if verb == 'forget' then answer.forgotten = forget() end
 answer.takes = taken()
+-- Last: what this process wrote back holds for those that come after it.
+if ctx.quarantine and not ctx.late and verb ~= 'take' and verb ~= 'forget' then
+  await_others(verb == 'leave' and other or nil)
+end
 answer.quarantine = ctx.quarantine
 answer.quarantine_ms = ctx.quarantine and redis.call('PTTL', key('quarantine')) or nil
 answer.data = ctx.data

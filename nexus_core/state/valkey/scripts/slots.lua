@@ -140,6 +140,7 @@ end
 
 -- The store has lost its data: what is in use counts, whatever the limit.
 function slots.restore(ctx, said)
+  if ctx.fresh then return end
   for name, asked in pairs(said.items or {}) do
     local key = ctx.key(name)
     local before = tonumber(redis.call("HGET", key, ctx.process) or "0")

@@ -16,7 +16,7 @@ from nexus_core.dialects.anthropic.inbound.bridge.answer import (
 from nexus_core.dialects.anthropic.inbound.bridge.call_ids import CallIds
 from nexus_core.dialects.anthropic.inbound.errors import report_event
 from nexus_core.dialects.anthropic.inbound.signatures import sign
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
 from nexus_core.dialects.hub.said import estimated_usage, reasoning_in, text_in

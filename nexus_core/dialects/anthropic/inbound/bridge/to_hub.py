@@ -6,7 +6,7 @@ import re
 
 from nexus_core.dialects.anthropic.inbound.bridge.conversation import read_messages
 from nexus_core.dialects.anthropic.inbound.bridge.tools import read_tool_choice, read_tools
-from nexus_core.dialects.base import HubRequest, HubTarget
+from nexus_core.dialects.base.bridge import HubRequest, HubTarget
 from nexus_core.dialects.hub.envelope import hub_envelope
 from nexus_core.dialects.hub.prompt import texts_in
 from nexus_core.dialects.request import Request

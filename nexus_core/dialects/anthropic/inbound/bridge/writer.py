@@ -6,7 +6,7 @@ from nexus_core.dialects.anthropic.inbound.bridge.answer import write_message
 from nexus_core.dialects.anthropic.inbound.bridge.stream import MessageStreamWriter
 from nexus_core.dialects.anthropic.inbound.errors import translate_error
 from nexus_core.dialects.anthropic.inbound.events import dumped
-from nexus_core.dialects.base import StreamWriter
+from nexus_core.dialects.base.bridge import StreamWriter
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.sse import MEDIA_TYPE
 from nexus_core.observe.events import TokenUsage

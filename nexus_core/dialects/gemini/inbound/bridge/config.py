@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.dialects.gemini.inbound.bridge.schema import json_schema
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import JsonObject, is_list, is_object

@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from nexus_core.dialects.base import HubRequest, StreamWriter
+from nexus_core.dialects.base.bridge import HubRequest, StreamWriter
 from nexus_core.dialects.embeddings import decode_floats
 from nexus_core.dialects.gemini.inbound.demand import embedded, parts_of
 from nexus_core.dialects.gemini.inbound.errors import translate_error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.base.report import ErrorReport
 from nexus_core.dialects.gemini.inbound.bridge.answer import (
     call_part,
     finish_reason,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nexus_core.dialects.base import HubRequest, HubTarget
+from nexus_core.dialects.base.bridge import HubRequest, HubTarget
 from nexus_core.dialects.gemini.inbound.bridge.config import read_config
 from nexus_core.dialects.gemini.inbound.bridge.conversation import read_messages
 from nexus_core.dialects.gemini.inbound.bridge.tools import read_tools

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexus_core.dialects.base import StreamWriter
+from nexus_core.dialects.base.bridge import StreamWriter
 from nexus_core.dialects.gemini.inbound.array import ARRAY_TYPE, ArrayStreamWriter
 from nexus_core.dialects.gemini.inbound.bridge.answer import write_answer
 from nexus_core.dialects.gemini.inbound.bridge.stream import GeminiStreamWriter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nexus_core.dialects.base import HubRequest, HubTarget
+from nexus_core.dialects.base.bridge import HubRequest, HubTarget
 from nexus_core.dialects.gemini.inbound.bridge.to_hub import to_hub
 from nexus_core.dialects.gemini.inbound.paths import Asked, Method
 from nexus_core.dialects.gemini.inbound.request import GeminiRequest, read_request

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.base.bridge import HubTarget
 from nexus_core.errors import InvalidRequestError
 from tests.dialects.gemini.inbound.bridge.asked import hub, translated
 
