@@ -1,26 +1,31 @@
 """A replica of a fleet against one process: what it costs that limits are shared.
 
 Both have a budget, a limited number of slots and limits for their client key, none of which is
-reached. Alternating rounds of a saturated gateway with a core of its own; the store shares the
-other core with clients and backend, as it would have one of its own.
-Run: python benchmarks/fleet.py [--rounds 5] [--seconds 3]
+reached. Rounds in turn of a saturated gateway with a core of its own; the store shares the other
+core with clients and backend, as it would have one of its own: what it takes there slows only the
+clients, so the ratio by CPU tells the cost and the other one what a client sees.
+Two processes of the same program differ by some percent, as their memory happens to lie: each pair
+is started anew, and the median over pairs counts; the lowest and highest stand beside it.
+Run: python benchmarks/fleet.py [--pairs 3] [--rounds 3] [--seconds 3]
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.loads import MODELS, chat_body
 from benchmarks.side_by_side import upstream
-from benchmarks.side_by_side.figures import Effort, Rounds, alternate
+from benchmarks.side_by_side.figures import Effort, alternate
 from benchmarks.side_by_side.processes import (
     GATEWAY_CORE,
     OTHER_CORE,
@@ -103,13 +108,49 @@ def store_calls(gateway: Running) -> float:
     return float(found[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What one process and a replica beside it showed."""
+
+    throughput: float  # the replica's part of the process's
+    by_cpu: float  # the same, by what a request takes of the core
+    added_ms: float  # to the median answer of one connection
+    calls: float  # to the store, per 1,000 requests
+    failures: int
+
+
+def measured(folder: Path, number: int, config: str, place: str, effort: Effort) -> Pair:
+    """A fresh pair; every other one is started in the other order."""
+    body, environ = chat_body(MODELS["openai"]), _ENVIRON | {"NEXUS_REDIS_URL": place}
+    configs = {"one": config, "shared": config + _FLEET}
+    with ExitStack() as stack:
+        running = {
+            name: begin(stack, folder, f"{name}{number}", configs[name], environ)
+            for name in (configs if number % 2 else reversed(configs))
+        }
+        one, shared = running["one"], running["shared"]
+        alternate([one, shared], body, 16, Effort(1, 1.0))  # warm
+        before = store_calls(shared)
+        full = alternate([one, shared], body, 16, effort)
+        calls = store_calls(shared) - before
+        single = alternate([one, shared], body, 1, effort)
+    plain, leased = full[one.name], full[shared.name]
+    return Pair(
+        throughput=leased.per_second / plain.per_second,
+        by_cpu=plain.cpu_micros / leased.cpu_micros,
+        added_ms=single[shared.name].p50_ms - single[one.name].p50_ms,
+        calls=calls / sum(result.requests for result in leased.results) * 1000,
+        failures=sum(rounds.failures for found in (full, single) for rounds in found.values()),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args()
     effort = Effort(options.rounds, options.seconds)
-    body = chat_body(MODELS["openai"])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         serving = [sys.executable, str(upstream.__file__)]
@@ -118,28 +159,23 @@ def main() -> None:
         url = f"http://127.0.0.1:{int(backend.stdout.readline())}"
         config = _CONFIG.format(url=url, model=MODELS["openai"])
         place = stack.enter_context(store(folder))
-        one = begin(stack, folder, "one", config, _ENVIRON)
-        shared = begin(
-            stack, folder, "shared", config + _FLEET, _ENVIRON | {"NEXUS_REDIS_URL": place}
-        )
-        alternate([one, shared], body, 16, Effort(1, 1.0))  # warm
-        before = store_calls(shared)
-        full = alternate([one, shared], body, 16, effort)
-        calls = store_calls(shared) - before
-        single = alternate([one, shared], body, 1, effort)
-    _report(full, single, calls)
+        _report([measured(folder, n, config, place, effort) for n in range(options.pairs)])
 
 
-def _report(full: dict[str, Rounds], single: dict[str, Rounds], calls: float) -> None:
-    ratio = full["shared"].per_second / full["one"].per_second
-    cpu = full["one"].cpu_micros / full["shared"].cpu_micros
-    added = single["shared"].p50_ms - single["one"].p50_ms
-    served = sum(one.requests for one in full["shared"].results)
-    failures = sum(rounds.failures for found in (full, single) for rounds in found.values())
-    print(f"throughput     {ratio:6.2f} of one process's ({cpu:.2f} by CPU; goal {THROUGHPUT})")
-    print(f"one connection {added:+6.3f} ms p50 (goal {ADDED_MS})")
-    print(f"store calls    {calls / served * 1000:6.1f} per 1,000 requests (goal {CALLS:.0f})")
-    print(f"failures       {failures:6}")
+def _report(pairs: list[Pair]) -> None:
+    def told(figures: list[float], form: str) -> str:
+        low, high = min(figures), max(figures)
+        return f"{statistics.median(figures):{form}} ({low:{form}} to {high:{form}})"
+
+    throughput = told([one.throughput for one in pairs], ".2f")
+    by_cpu = told([one.by_cpu for one in pairs], ".2f")
+    added = told([one.added_ms for one in pairs], "+.3f")
+    calls = told([one.calls for one in pairs], ".1f")
+    print(f"throughput     {throughput} of one process's (goal {THROUGHPUT})")
+    print(f"by CPU         {by_cpu}")
+    print(f"one connection {added} ms p50 (goal {ADDED_MS})")
+    print(f"store calls    {calls} per 1,000 requests (goal {CALLS:.0f})")
+    print(f"failures       {sum(one.failures for one in pairs)}")
 
 
 if __name__ == "__main__":

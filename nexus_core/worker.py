@@ -28,6 +28,8 @@ class WorkerPlace(msgspec.Struct, frozen=True, kw_only=True):
     supervisor: int  # its process id
     folder: Path  # of the control sockets, for their owner only
     journal: int | None = None  # the descriptor of its ledger's journal
+    # A month, and what the worker before it had spent in it, by account, at its end.
+    spent: tuple[str, dict[str, int]] | None = None
 
     @property
     def control(self) -> Path:

@@ -286,7 +286,6 @@ ELSEWHERE = {
     "nexus_tui/sources/remote_http.py": "tui/sources/test_remote.py",
     "nexus_tui/sources/remote_known.py": "tui/sources/test_remote.py",
     "nexus_tui/text/example.py": "tui/text/test_export.py",
-    "nexus_tui/text/glyphs.py": "tui/test_ascii.py",
     "nexus_tui/text/outcome.py": "tui/widgets/cells/test_requests.py",
     "nexus_tui/text/requests/bodies.py": "tui/test_reading.py",
     "nexus_tui/view/actors.py": "tui/test_operators.py",

@@ -157,13 +157,14 @@ def _hold(stack: ExitStack, gateway: Running, request: bytes, streams: int) -> N
 
 def growth_mb(gateway: Running, body: bytes, requests: int) -> float:
     """What so many requests leave behind, once as many as are listed have been."""
-    made = _make(gateway, body, min(12_000, requests // 2))
+    made = make_requests(gateway, body, min(12_000, requests // 2))
     before = gateway.resident_mb()
-    _make(gateway, body, requests - made)
+    make_requests(gateway, body, requests - made)
     return gateway.resident_mb() - before
 
 
-def _make(gateway: Running, body: bytes, requests: int) -> int:
+def make_requests(gateway: Running, body: bytes, requests: int) -> int:
+    """Make at least so many; gives how many it were."""
     made = 0
     while made < requests:
         made += generate(gateway.port, body, 16, 1).requests

@@ -29,6 +29,11 @@ class SwitchBackend(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
     end_running: bool = False
 
+    @property
+    def ends(self) -> bool:
+        """Whether running requests are ended with it."""
+        return self.end_running and not self.enabled
+
 
 class SwitchZone(msgspec.Struct, frozen=True, kw_only=True):
     """Switch a zone on or off until restart; running requests finish unless they are ended."""
@@ -36,6 +41,11 @@ class SwitchZone(msgspec.Struct, frozen=True, kw_only=True):
     zone: PrivacyZone
     enabled: bool
     end_running: bool = False
+
+    @property
+    def ends(self) -> bool:
+        """Whether running requests are ended with it."""
+        return self.end_running and not self.enabled
 
 
 class ProbeBackend(msgspec.Struct, frozen=True, kw_only=True):

@@ -163,13 +163,12 @@ class Operator:
         before, enabled = self._find(command.backend), command.enabled
         name, usable = before.name, self._usable()
         self._registry.set_enabled(name, enabled)
-        ends = command.end_running and not enabled
-        ended = self._forwarder.end_backend(name) if ends else 0
+        ended = self._forwarder.end_backend(name) if command.ends else 0
         if before.enabled == enabled:
             effects = [f"it was {_on_or_off(enabled)} already"] * (not ended)
         else:
             effects = [] if enabled else [*self._loss([name], usable)]
-        if not enabled and not ends and before.in_flight:
+        if not enabled and not command.ends and before.in_flight:
             effects.insert(0, f"{_requests(before.in_flight)} finish")
         return Outcome(
             message=_switched(name, enabled, ended),
@@ -181,8 +180,7 @@ class Operator:
         zone, enabled = command.zone, command.enabled
         usable = self._usable()
         changed = self._registry.set_zone_enabled(zone, enabled)
-        ends = command.end_running and not enabled
-        ended = self._forwarder.end_zone(zone) if ends else 0
+        ended = self._forwarder.end_zone(zone) if command.ends else 0
         if changed or ended:
             self._live.bus.publish(
                 ZoneToggled(at=self._live.now(), zone=zone, enabled=enabled, ended=ended)

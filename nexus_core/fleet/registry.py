@@ -281,14 +281,14 @@ class Registry:
         self.wakes.tell(None)
         return True
 
-    def set_cut_off(self, is_cut_off: bool) -> None:
-        """Close the open zone for want of word from what replicas share, or open it again."""
-        if self.zones.is_cut_off == is_cut_off:
+    def set_cut_off(self, silent_store: str | None) -> None:
+        """Close the open zone for want of word from a store, or open it again."""
+        if self.zones.silent_store == silent_store:
             return
-        self.zones.is_cut_off = is_cut_off
+        self.zones.silent_store = silent_store
         for name, entry in self._entries.items():
             if entry.frozen.zone is PrivacyZone.OPEN:
-                self._change(name, is_cut_off=is_cut_off)
+                self._change(name, silent_store=silent_store)
         self.wakes.tell(None)
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:

@@ -40,7 +40,7 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     models_known: bool = True  # False until a backend without configured models listed its own
     enabled: bool = True
     zone_enabled: bool = True
-    is_cut_off: bool = False  # its zone is closed: no word from what replicas share
+    silent_store: str | None = None  # its zone is closed: no word from "the fleet's store"
     health: HealthStatus = HealthStatus.UNKNOWN
     cause: HealthCause = HealthCause.NONE
     detail: str | None = None  # for people: why it is unhealthy, or lists nothing
@@ -99,7 +99,7 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_usable(self, at: float) -> bool:
         """Whether requests are routed to the backend, if not for each of its models."""
-        if self.health is HealthStatus.UNHEALTHY or not self.is_on or self.is_cut_off:
+        if self.health is HealthStatus.UNHEALTHY or not self.is_on or self.silent_store:
             return False
         return self.cooldown is None or at >= self.cooldown.until
 

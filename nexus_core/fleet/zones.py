@@ -15,12 +15,18 @@ class Zones:
 
     def __init__(self) -> None:
         self.off: set[PrivacyZone] = set()  # switched off
-        self.is_cut_off = False  # the open zone: there is no word from what replicas share
+        # The store without whose word the open zone is closed, for people; None: it is not.
+        self.silent_store: str | None = None
         # Whether bytes may leave for the open zone in this moment, asked right before they do;
         # None: nothing is shared, it holds.
         self.permission: Callable[[], bool] | None = None
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the open zone is closed for want of word from what processes share."""
+        return self.silent_store is not None
+
     def seen_in(self, snapshot: BackendSnapshot) -> BackendSnapshot:
         """The backend, as its zone is now."""
-        is_cut_off = self.is_cut_off and snapshot.zone is PrivacyZone.OPEN
-        return replace(snapshot, zone_enabled=snapshot.zone not in self.off, is_cut_off=is_cut_off)
+        silent = self.silent_store if snapshot.zone is PrivacyZone.OPEN else None
+        return replace(snapshot, zone_enabled=snapshot.zone not in self.off, silent_store=silent)

@@ -126,6 +126,8 @@ class CostTracker:
     def share(self, leases: MoneyLeases) -> None:
         """Share limits with other processes; before `open`."""
         self.ledger.wants_id = True
+        if self.ledger.journal is not None:
+            self.ledger.journal.spent_by = leases.spent_by
         leases.before_report = lambda: self.budget.turn(self.now())
         self.budget.share(leases)
 

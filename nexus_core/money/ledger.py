@@ -101,7 +101,7 @@ class Ledger:
         self.path = path
         self.wants_id = False  # set before it is opened
         self.id: str | None = None  # stands in the file, once it was opened
-        self._journal = None if journal is None else _journal_in(journal)
+        self.journal = None if journal is None else _journal_in(journal)  # one of several workers'
         self._appended = self._settled = 0  # rows that came, and those that are in the file or lost
         self.problem: str | None = None  # why nothing is written just now, for people
         self.lost = 0  # rows that were never written
@@ -145,9 +145,9 @@ class Ledger:
 
         The writer is woken by the first row of a batch only: each waking costs more than a row.
         """
-        if self._journal is not None:
+        if self.journal is not None:
             row = _as_row(row)
-            self._journal.write(row, is_all_kept=self._settled == self._appended)
+            self.journal.write(row, is_all_kept=self._settled == self._appended)
         elif self.problem is not None:
             row = _as_row(row)  # which needs less room while it waits
         if self.path is None:
@@ -285,7 +285,7 @@ class Ledger:
     def _connect(self, path: Path) -> sqlite3.Connection:
         """Raises: OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError."""
         _make_private(path)
-        if self._lock_file is None and self._journal is None:
+        if self._lock_file is None and self.journal is None:
             self._lock_file = take_lock(path)
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False

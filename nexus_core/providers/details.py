@@ -119,6 +119,27 @@ def read_lmstudio_models(answer: object, names: tuple[str, ...]) -> Details:
     }
 
 
+def read_exo_state(answer: object, names: tuple[str, ...]) -> Details:
+    """Read exo's GET /state: it lists every model that it knows, and answers with those placed.
+
+    https://github.com/exo-explore/exo/blob/main/docs/api.md
+    """
+    placed = answer.get("instances") if is_object(answer) else None
+    if not is_object(placed):
+        return {}
+    tagged = [
+        one for instance in placed.values() if is_object(instance) for one in instance.items()
+    ]
+    running = {
+        model
+        for _, made in tagged  # by the kind of the instance, as "MlxRingInstance"
+        if is_object(made)
+        and is_object(shards := made.get("shardAssignments"))
+        and isinstance(model := shards.get("modelId"), str)
+    }
+    return {name: ModelDetails(is_loaded=name in running) for name in names}
+
+
 def _lmstudio_details(entry: Mapping[str, Any]) -> ModelDetails:
     instances = entry.get("loaded_instances")
     loaded = [one for one in _listed(instances) if is_object(one)]

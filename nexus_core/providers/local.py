@@ -20,6 +20,7 @@ from nexus_core.providers.base import AnswerStream, Call, Response, read_whole
 from nexus_core.providers.details import (
     Details,
     DetailsReader,
+    read_exo_state,
     read_llamacpp_models,
     read_llamacpp_props,
     read_lmstudio_models,
@@ -51,6 +52,7 @@ _DETAILS = {  # the others tell nothing
     BackendType.VLLM: DetailsSource("/v1/models", read_vllm_models),
     BackendType.LLAMACPP: DetailsSource("/props", read_llamacpp_props, read_llamacpp_models),
     BackendType.LMSTUDIO: DetailsSource("/api/v1/models", read_lmstudio_models),
+    BackendType.EXO: DetailsSource("/state", read_exo_state),
 }
 
 # llama.cpp lists its models to everybody, and wants its --api-key for all else: its own words, for

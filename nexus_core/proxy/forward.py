@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.reply import Permit, ProxyRequest, Reply
 from nexus_core.proxy.wordless import Wordless
-from nexus_core.routing.context import ContextBuilder
+from nexus_core.routing.context import NOBODY_TRIED, ContextBuilder
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.plan_table import PlanTable
 from nexus_core.routing.refusal import asked_name, is_unknown, refuse
@@ -170,7 +170,7 @@ class Forwarder:
         return demand.prompt_tokens + expected
 
     async def _try_candidates(self, flight: InFlight) -> None:
-        tried: dict[str, str] = {}
+        tried = NOBODY_TRIED
         last: FailedAttempt | None = None  # what the client is told if nobody answers
         progress, tracker = flight.progress, self._cost_tracker
         has_no_prices = tracker.prices.packaged is None and self._registry.has_cloud
@@ -224,7 +224,7 @@ class Forwarder:
         await tracker.ready(wants_prices=self._registry.has_cloud)
         progress.waited(time.monotonic() - started)
 
-    async def _decide(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
+    async def _decide(self, progress: RequestProgress, tried: Mapping[str, str]) -> RouteDecision:
         """Decide the route; the slot of the first candidate, if any, is held for the caller.
 
         Nothing is awaited between a decision and its slot: no other request takes the slot, and no
@@ -244,7 +244,7 @@ class Forwarder:
         return leases is None or leases.cover(progress, first)
 
     async def _wait(
-        self, decision: RouteDecision, progress: RequestProgress, tried: dict[str, str]
+        self, decision: RouteDecision, progress: RequestProgress, tried: Mapping[str, str]
     ) -> RouteDecision:
         """Wait for a candidate, or for what the first one needs of shared limits."""
         leases = self.leases
@@ -261,7 +261,7 @@ class Forwarder:
         leases: Leases,
         decision: RouteDecision,
         progress: RequestProgress,
-        tried: dict[str, str],
+        tried: Mapping[str, str],
     ) -> RouteDecision:
         """Ask for what the first candidate needs of shared limits; without it decide anew."""
         first, started = decision.first, time.monotonic()
@@ -278,7 +278,7 @@ class Forwarder:
         return await self._decide(progress, tried)
 
     async def _wait_for_one(
-        self, decision: RouteDecision, progress: RequestProgress, tried: dict[str, str]
+        self, decision: RouteDecision, progress: RequestProgress, tried: Mapping[str, str]
     ) -> RouteDecision:
         """Wait for a candidate where the decision has none, if there may be one soon."""
         started, has_waited = time.monotonic(), False
@@ -313,7 +313,7 @@ class Forwarder:
         room: WaitingRoom,
         decision: RouteDecision,
         progress: RequestProgress,
-        tried: dict[str, str],
+        tried: Mapping[str, str],
     ) -> RouteDecision:
         if self.leases is not None and progress.queued_until is None:
             # A turn may find that another process took the slot: it waits on, and no longer.
@@ -331,7 +331,7 @@ class Forwarder:
         except TimeoutError:
             return self._take(progress, tried)  # what it is refused for is how things are now
 
-    def _take(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
+    def _take(self, progress: RequestProgress, tried: Mapping[str, str]) -> RouteDecision:
         request = progress.request
         decision = self._plans.decide(request.need, progress.demand, request.client, tried)
         if (first := decision.first) is not None:

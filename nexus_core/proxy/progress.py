@@ -132,6 +132,8 @@ class RequestProgress:
         self.dropped_hints, self.expected_cost = selected.dropped, selected.cost
         self._write_route(selected)
         record.decision, record.resolved = decision, self.request.need.resolved
+        if record.resolved:  # the same text, of which there is one for all requests
+            record.asked_model = record.resolved[0]
         record.attempt, record.decided_at = attempt, self.now()
         record.version += 1
         self.bus.reach(DECIDED, record, attempt)

@@ -49,7 +49,7 @@ def is_unknown(decision: RouteDecision) -> bool:
 
 
 def is_cut_off(decision: RouteDecision) -> bool:
-    """Whether only word from the fleet's store is wanting, so that one may be awaited."""
+    """Whether only word from the shared store is wanting, so that one may be awaited."""
     money = {Stage.BUDGET} if decision.context.is_money_cut_off else set[Stage]()
     return any(
         drop.stage is Stage.COORDINATION and drop.waits_but_for(money) for drop in decision.dropped
@@ -233,9 +233,11 @@ def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavai
             + _reasons(able)
         )
     if is_cut_off(decision):
+        stores = (drop.backend.silent_store for drop in able)
+        store = next((one for one in stores if one is not None), "the fleet's store")
         return CoordinationUnavailableError, (
-            "the open zone is closed while the fleet's store can't be reached, or knows too "
-            f"little, and no other backend can serve {model!r} now: " + _reasons(able)
+            f"the open zone is closed while {store} can't be reached, or knows too little, and "
+            f"no other backend can serve {model!r} now: " + _reasons(able)
         )
     busy = [drop for drop in able if drop.stage in BUSY]
     if busy:

@@ -46,9 +46,6 @@ _ASKED_FURTHER = REASONED | {Stage.COORDINATION}
 _PASSES = BUSY | {Stage.COORDINATION}
 
 
-CUT_OFF = "the open zone is closed: no word from the fleet's store"
-
-
 class Drop(NamedTuple):
     """A dropped backend, its stage and the reason."""
 
@@ -152,7 +149,8 @@ def is_healthy(_: Requirements, backend: BackendSnapshot, __: object) -> str | N
 
 def has_word(_: Requirements, backend: BackendSnapshot, __: object) -> str | None:
     """Cut off from what replicas share, nobody knows whether the open zone was cut elsewhere."""
-    return CUT_OFF if backend.is_cut_off else None
+    store = backend.silent_store
+    return None if store is None else f"the open zone is closed: no word from {store}"
 
 
 def is_affordable(

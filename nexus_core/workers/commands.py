@@ -157,9 +157,9 @@ def _added_up(answer: Passed, others: Sequence[Passed]) -> Passed:
         data["ended"] = ended
     if "ended" in told:
         told["ended"] = ended
-    plain = _ENDED.sub("", str(told["message"]))
-    what = "1 running request" if ended == 1 else f"{ended} running requests"
-    told["message"] = f"{plain}; {what} ended"
+    message = str(told["message"])
+    what = "; 1 running request ended" if ended == 1 else f"; {ended} running requests ended"
+    told["message"] = _ENDED.sub(what, message) if _ENDED.search(message) else message + what
     return answer._replace(body=json.dumps(told).encode())
 
 

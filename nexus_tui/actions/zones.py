@@ -55,10 +55,15 @@ class ZoneActions:
         self._is_watching = True
         leave = source.watch()
         try:
-            await self._context.ask(ReachDialog(lambda: source.fleet, source.now))
+            await self._context.ask(ReachDialog(lambda: source.fleet, self._ended, source.now))
         finally:
             leave()
             self._is_watching = False
+
+    def _ended(self) -> int:
+        """How many running requests were ended with the cut, as every replica tells."""
+        cut = self._context.view.zones.cuts.get(PrivacyZone.OPEN)
+        return 0 if cut is None else cut.ended
 
     async def _open_again(self, zone: PrivacyZone) -> None:
         if self._is_asking:

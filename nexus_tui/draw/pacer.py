@@ -17,7 +17,6 @@ LONGEST = 1.0  # seconds to which what painting costs can stretch that
 QUIET_BELOW = 5.0  # events a second
 WINDOW = 2.0  # seconds over which events are counted for that
 GATHER = 0.02  # seconds to wait for the rest of a burst before a quiet round
-_SLOTS = 3  # of a busy round: one for each group there is
 TICK = 1.0  # seconds without an event after which clocks and rates are looked at
 
 
@@ -41,8 +40,8 @@ class News(Protocol):
 class Paints(Protocol):
     """What draws: a `Painter`."""
 
-    def begin_round(self) -> Sequence[str]:
-        """The groups to paint now, in the order of their slots."""
+    def begin_round(self) -> Sequence[Sequence[str]]:
+        """The groups to paint now, by the slots they share."""
         ...
 
     def paint_group(self, group: str) -> None:
@@ -64,8 +63,8 @@ class Clocks:
 class Pacer:
     """Repaint pacer: turns batches of events into repaints.
 
-    A round takes what is there and paints the groups that changed. When busy, each group has its
-    own slot in the round, because the compositor paints the bounding box of all that is dirty.
+    A round takes what is there and paints the groups that changed. When busy, it does so in a few
+    slots: all at once would hold up the proxy, and so do many turns, as each leaves cold caches.
     After a round that cost T seconds the next one waits T / 2 %, if that is less than a second.
     """
 
@@ -122,15 +121,16 @@ class Pacer:
             self._recent.popleft()
 
     async def _round(self) -> None:
-        groups = self._painter.begin_round()
+        slots = self._painter.begin_round()
         started = self._clocks.now()
-        slot = self.interval / (_SLOTS + 1) if self.busy else 0.0
-        for group in groups:
+        pause = self.interval / (len(slots) + 1) if self.busy else 0.0
+        for groups in slots:
             begun = self._clocks.cpu()
-            self._painter.paint_group(group)
+            for group in groups:
+                self._painter.paint_group(group)
             self._cost += self._clocks.cpu() - begun
-            if slot:
-                await self._clocks.sleep(slot)
+            if pause:
+                await self._clocks.sleep(pause)
         await self._clocks.sleep(self._rest(self._clocks.now() - started))
 
     def _rest(self, spent: float) -> float:

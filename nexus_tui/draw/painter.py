@@ -12,7 +12,7 @@ from nexus_tui.draw.pacer import Pacer
 from nexus_tui.screens.tab import Tab
 from nexus_tui.sources.base import EventSource
 from nexus_tui.view.frame import Frames
-from nexus_tui.view.model import BACKENDS, GROUPS, KPI, ViewModel
+from nexus_tui.view.model import BACKENDS, KPI, SLOTS, ViewModel
 from nexus_tui.view.notices import Notices
 from nexus_tui.widgets.chrome import Banner, Bars
 
@@ -90,15 +90,15 @@ class Painter:
 
     # --- rounds --------------------------------------------------------------------------
 
-    def begin_round(self) -> list[str]:
-        """Make a frame for a round of painting; gives the groups to paint, in order."""
+    def begin_round(self) -> list[list[str]]:
+        """Make a frame for a round of painting; gives the groups to paint, by slots."""
         if self.is_held:
             return []
         self._view.mark_dirty(KPI, BACKENDS)  # clock, rate and cooldowns move by themselves
         self._view.age()
         self._frames.renew()
         dirty = self._view.take_dirty()
-        return [group for group in GROUPS if group in dirty]
+        return [[group for group in slot if group in dirty] for slot in SLOTS]
 
     def paint_group(self, group: str) -> None:
         """Paint a group's widgets; under a dialog this is postponed until it is closed."""

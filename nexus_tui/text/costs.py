@@ -20,9 +20,10 @@ def cost_cell(row: RequestRecord) -> Cell:
     """`$0.0029`; `≈` where the tokens are Nexus's own count; a dash for what costs nothing."""
     if row.is_unpriced:
         return UNPRICED, "warn"
-    if row.cost_usd is None:
+    usd = row.cost_usd
+    if usd is None:
         return NOTHING, "dim"
-    return f"{_sign(row)}{dollars(row.cost_usd)}", "text"
+    return f"{_sign(row)}{dollars(usd)}", "text"
 
 
 def cost_words(row: RequestRecord) -> str:

@@ -43,6 +43,10 @@ _ASCII = str.maketrans(
 )
 
 
+# A cell for each of these characters, whatever stands beside it.
+OF_ONE_CELL = frozenset(map(chr, [*range(32, 127), *_ASCII]))
+
+
 def in_ascii(text: str) -> str:
     """The same number of cells, without any glyph of ours that is not ASCII."""
     return text.translate(_ASCII)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
@@ -150,9 +151,15 @@ def clock(at: float | None, *, seconds: bool = True) -> str:
     if at is None:
         return NOTHING
     try:
-        return time.strftime("%H:%M:%S" if seconds else "%H:%M", time.localtime(at))
+        shown = _clock(int(at), time.tzname)
     except (OverflowError, OSError, ValueError):
         return NOTHING  # no time that there ever was
+    return shown if seconds else shown[:5]
+
+
+@lru_cache(maxsize=64)  # most rows of a list are of the same seconds
+def _clock(second: int, _zone: tuple[str, str]) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 def date(at: float) -> str:

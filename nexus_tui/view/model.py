@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 from itertools import islice
@@ -46,7 +46,8 @@ from nexus_tui.view.zones import ZoneWatch
 KPI = "kpi"
 BACKENDS = "backends"
 LIST = "list"
-GROUPS = (KPI, BACKENDS, LIST)  # painted in turn
+SLOTS = ((KPI, BACKENDS), (LIST,))  # painted in turn: each takes about as long
+GROUPS = tuple(group for slot in SLOTS for group in slot)
 
 _by_seq = attrgetter("seq")
 _by_time = attrgetter("at")
@@ -108,14 +109,14 @@ class ViewModel:
 
     # --- what happened -------------------------------------------------------------------
 
-    def take(self, changed: Collection[RequestRecord]) -> None:
+    def take(self, changed: Sequence[RequestRecord]) -> None:
         """Take in requests that came or changed, in order of arrival; each once when it is over."""
         if not changed:
             return
         if not self.paused:
             self._sorted = self._narrowed = None
         newest = self.newest_seq
-        new = [row for row in changed if row.seq > newest]
+        new = changed[bisect_right(changed, newest, key=_by_seq) :]
         if self._matches is not None and self._ring:
             oldest = self._ring[0].seq
             for row in changed:

@@ -43,7 +43,8 @@ class RequestList(SortableList):
         self._of_several = RequestColumns(own_columns, is_fleet=True)
         self._names_replicas = view.names_replicas
         self._seq = -1  # of the row under the cursor
-        self._drawn: dict[tuple[int, int, int, bool, bool], Line] = {}
+        self._kept: dict[tuple[int, int, bool], Line] = {}  # the rows in sight,
+        self._kept_for: Layout = ()  # in these columns
         self.filtered = Filtered(
             kind="requests",
             example="words  status:5xx  key:laptop  slow:>2s  last:10m  cut or left  !zone:open",
@@ -141,14 +142,20 @@ class RequestList(SortableList):
             return nothing_matches(self._view.filter)
         return [(), (("  No request yet.", "dim"),)]
 
-    def row(self, index: int, width: int) -> Line:
-        row = self._view.view[-1 - index]
-        is_marked = row in self._view.marked
-        key = (row.seq, row.version, width, is_marked, self._names_replicas)
-        line = self._drawn.get(key)
-        if line is None:
-            if len(self._drawn) > 1000:
-                self._drawn.clear()
-            columns = self.columns(width)
-            line = self._drawn[key] = request_line(row, columns, is_marked=is_marked)
-        return line
+    def rows(self, first: int, last: int, width: int) -> list[Line]:
+        view, marked = self._view.view, self._view.marked
+        columns = self.columns(width)
+        before = self._kept if columns is self._kept_for else {}
+        drawn = dict[tuple[int, int, bool], Line]()
+        self._kept, self._kept_for = drawn, columns
+        lines: list[Line] = []
+        for index in range(first, last):
+            row = view[-1 - index]
+            is_marked = bool(marked) and row in marked
+            key = (row.seq, row.version, is_marked)
+            line = before.get(key)
+            if line is None:
+                line = request_line(row, columns, is_marked=is_marked)
+            drawn[key] = line
+            lines.append(line)
+        return lines

@@ -11,11 +11,15 @@ from nexus_core.routing.switch_impact import Hit, hits
 from nexus_core.types import PrivacyZone
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock, count, fit, noun, packed, wrap
-from nexus_tui.view.frame import Frames
+from nexus_tui.view.frame import BackendView, Frames
 from nexus_tui.view.model import ViewModel
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, rule
 
 _ZONES = tuple(PrivacyZone)
+_EMPTY = {  # what a zone without a backend means
+    PrivacyZone.RESTRICTED: "no backend: requests that must stay are refused",
+    PrivacyZone.OPEN: "no backend: nothing is sent to a cloud",
+}
 _HEAD = 2
 _WIDE = 100  # columns from which a zone takes one line, not two
 
@@ -62,12 +66,12 @@ class ZoneBoard(LineWidget):
         frame = self._frames.current
         backends, is_on = frame.of_zone(zone), zone in frame.zones_on
         answered = sum(one.stats.answers for one in backends)
-        state: Cell = ("● on", "good") if is_on else ("✗ cut", "bad")
-        if is_on and any(one.snapshot.is_cut_off for one in backends):
-            state = ("✗ closed, alone", "bad")  # on, but without word from the fleet
+        state = _state(backends, is_on=is_on)
+        named: Line = ((f" {zone.value.upper():<11}", "bright"), (fit(state[0], 15), state[1]))
+        if not backends and is_on:
+            return [(*named, (_EMPTY[zone], "dim")), ()][: self._zone_lines]
         line: Line = (
-            (f" {zone.value.upper():<11}", "bright"),
-            (fit(state[0], 15), state[1]),
+            *named,
             (f"{len(backends):>3} {noun(len(backends), 'backend'):<8}", "text"),
             (f"{count(answered):>11} {noun(answered, 'answer'):<7}", "text"),
         )
@@ -135,6 +139,19 @@ class ZoneBoard(LineWidget):
     def on_click(self, event: events.Click) -> None:
         self.move((event.y - _HEAD) // self._zone_lines - self._cursor)
         self.redraw()
+
+
+def _state(backends: Sequence[BackendView], *, is_on: bool) -> Cell:
+    """The zone's switch, and in a word what keeps a zone that is on from serving."""
+    if not is_on:
+        return "✗ cut", "bad"
+    if not backends:
+        return "○ empty", "dim"
+    if any(one.snapshot.silent_store for one in backends):
+        return "✗ closed, alone", "bad"
+    return (
+        ("● on", "good") if any(one.is_usable for one in backends) else ("● on, 0 usable", "warn")
+    )
 
 
 def _hit(hit: Hit) -> str:

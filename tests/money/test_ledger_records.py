@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from nexus_core.money.ledger import _AT_ONCE_ROWS, Ledger
 from nexus_core.money.ledger_schema import COLUMNS, ledger_row, stored_as
-from nexus_core.money.shared.journal import journal_rows, make_journal
+from nexus_core.money.shared.journal import journal_entries, make_journal
 from nexus_core.observe.record import RequestRecord
 from tests.money.ledger_rows import row, stored
 from tests.observe.test_facts import OVER
@@ -78,4 +78,4 @@ def test_a_record_is_in_the_journal_before_the_writer_had_it(tmp_path: Path) -> 
 
     ledger.append(OVER)
 
-    assert [one[0] for one in journal_rows(memory)] == [OVER.request_id]
+    assert [one.row[0] for one in journal_entries(memory)] == [OVER.request_id]

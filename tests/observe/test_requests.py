@@ -71,3 +71,17 @@ def test_events_of_requests_that_are_gone_and_of_backends_change_nothing() -> No
     requests.apply(BackendToggled(at=1, backend="x", enabled=False))
 
     assert ids(requests) == ["b"]
+
+
+def test_an_id_that_comes_again_is_that_of_the_newest_until_that_goes_too() -> None:
+    requests = recent("a", "b", "a", "c")
+
+    assert ids(requests) == ["c", "a", "b"]
+    again = requests.get("a")
+    assert again is not None
+    assert again.seq == 2
+
+    requests.apply(received("d"))
+    requests.apply(received("e"))
+
+    assert requests.get("a") is None

@@ -33,6 +33,7 @@ FREE = {  # what a server tells of its models, without one of them doing anythin
     ("GET", "/api/ps"),
     ("POST", "/api/show"),
     ("GET", "/props"),
+    ("GET", "/state"),
     ("GET", "/api/v1/models"),
 }
 

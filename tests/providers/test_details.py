@@ -15,6 +15,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.providers import AgentSettings, create_agent
 from nexus_core.providers.details import (
+    read_exo_state,
     read_llamacpp_models,
     read_llamacpp_props,
     read_lmstudio_models,
@@ -105,6 +106,21 @@ async def test_each_ollama_model_is_shown_once() -> None:
     assert Capability.CHAT in result.details["nomic:v1"].lacks
 
 
+async def test_exo_has_those_models_in_memory_that_are_placed() -> None:
+    listed = [{"id": name, "object": "model", "owned_by": "exo"} for name in ("placed", "known")]
+    shards = {"modelId": "placed", "runnerToShard": {"r1": {"PipelineShardMetadata": {}}}}
+    placed = {"i1": {"MlxRingInstance": {"instanceId": "i1", "shardAssignments": shards}}}
+    server = Server({"/v1/models": {"data": listed}, "/state": {"instances": placed}})
+
+    result = await probed(BackendType.EXO, server)
+
+    assert result.details is not None
+    assert {name: one.is_loaded for name, one in result.details.items()} == {
+        "placed": True,
+        "known": False,
+    }
+
+
 async def test_vllm_has_all_its_models_in_memory() -> None:
     result = await probed(BackendType.VLLM, Server(VLLM))
 
@@ -176,7 +192,7 @@ async def test_lm_studio_tells_loaded_instances_and_kinds() -> None:
     assert "not listed" not in result.details
 
 
-@pytest.mark.parametrize("kind", [BackendType.EXO, BackendType.GENERIC, BackendType.OPENAI])
+@pytest.mark.parametrize("kind", [BackendType.GENERIC, BackendType.OPENAI])
 async def test_other_servers_tell_nothing(kind: BackendType) -> None:
     result = await probed(kind, Server(VLLM))
 
@@ -215,7 +231,15 @@ WORDS = (
     "loaded_instances",
     "config",
 )
-MORE = ("context_length", "capabilities", "modalities", "default_generation_settings")
+MORE = (
+    "instances",
+    "shardAssignments",
+    "modelId",
+    "context_length",
+    "capabilities",
+    "modalities",
+    "default_generation_settings",
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(("m", "llm", "embedding")),
     lambda inner: (
@@ -233,6 +257,7 @@ def test_no_answer_is_a_failure(answer: object) -> None:
         read_llamacpp_props,
         read_llamacpp_models,
         read_lmstudio_models,
+        read_exo_state,
     ):
         assert read(answer, ("m",)).keys() <= {"m"}
     read_ollama_show(answer)

@@ -53,8 +53,13 @@ async def test_a_cut_reaches_the_others_who_say_who_did_it(
             return len((await one.get("/nexus/state"))["replicas"]) == 2
 
         await until(knows_both)
-        told = await one.post("/nexus/zones/open", {"enabled": False})
-        assert told.json()["replicas"] == 2, told.text
+        cut = {"enabled": False, "end_running": True}
+        told = (await one.post("/nexus/zones/open", cut)).json()
+        assert told["replicas"] == 2, told
+        assert told["message"] == (
+            "the open zone is off on every replica; 0 running requests ended on box-1; "
+            "other replicas end theirs"
+        )
 
         async def is_cut() -> bool:
             return not await is_open(two)

@@ -118,3 +118,14 @@ def test_the_eta_is_that_of_the_first_backend_that_will_be_free() -> None:
 
     assert error.context.eta_seconds == 3
     assert [status.name for status in error.context.available_backends] == ["slow", "soon"]
+
+
+@pytest.mark.parametrize("store", ["the fleet's store", "the workers' store"])
+def test_a_closed_open_zone_is_refused_with_the_name_of_the_store_that_is_silent(
+    store: str,
+) -> None:
+    error = refusal(Requirements(MODEL), snapshot("x", zone=OPEN, silent_store=store))
+
+    assert (error.code, error.context.eta_seconds) == ("coordination_unavailable", 1)
+    assert f"while {store} can't be reached" in error.message
+    assert f"no word from {store}" in error.message

@@ -286,7 +286,7 @@ async def test_an_open_ollama_is_not_asked_without_word_from_the_fleets_store() 
     ):
         await nexus.http.get("/api/tags")
         asked = len(up.received)
-        nexus.gateway.registry.set_cut_off(True)
+        nexus.gateway.registry.set_cut_off("the fleet's store")
         await nexus.http.get("/api/tags")
         await nexus.http.post("/api/show", json={"model": "m"})
 

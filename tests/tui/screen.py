@@ -18,8 +18,9 @@ def screen_text(app: NexusApp) -> str:
 def paint_round(app: NexusApp) -> None:
     """Take in what happened and paint what changed, as the pacer does."""
     app.painter.intake.collect()
-    for group in app.painter.begin_round():
-        app.painter.paint_group(group)
+    for slot in app.painter.begin_round():
+        for group in slot:
+            app.painter.paint_group(group)
 
 
 async def still(pilot: Pilot[None]) -> str:

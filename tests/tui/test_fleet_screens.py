@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from nexus_core.observe.events import ZoneToggled
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.screens.palette import Palette
@@ -114,8 +115,12 @@ async def test_the_cut_is_watched_until_it_is_closed_and_then_no_longer() -> Non
         assert "2 of 3 confirmed" in shown
         assert three.fleet._watchers == 1
 
-        three.stages["box-3"].gateway.registry.set_zone_enabled(PrivacyZone.OPEN, False)
+        third = three.stages["box-3"].gateway
+        third.registry.set_zone_enabled(PrivacyZone.OPEN, False)
         await until(lambda: "3 of 3 confirmed the cut" in screen_text(app))
+        cut = ZoneToggled(at=NOW, zone=PrivacyZone.OPEN, enabled=False, ended=2)
+        third.bus.publish(cut)
+        await until(lambda: "2 running requests ended on all of them" in screen_text(app))
         shown = await press(pilot, "enter")
         assert "Open zone cut" not in shown
         assert three.fleet._watchers == 0

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from nexus_core.control.commands import Command, Outcome, ReloadConfig, SaveConfig
+from nexus_core.control.commands import (
+    Command,
+    Outcome,
+    ReloadConfig,
+    SaveConfig,
+    SwitchBackend,
+)
 from nexus_core.errors import ConfigError, ConfigProblem, InvalidRequestError
 from nexus_core.money.report import Outbox
 from nexus_core.types import PrivacyZone
@@ -155,11 +161,26 @@ async def test_a_zone_that_is_closed_for_want_of_the_fleet_s_word_is_not_said_to
 
     async with app.run_test(size=(120, 36)) as pilot:
         before = await press(pilot, "4")
-        stage.gateway.registry.set_cut_off(True)
+        stage.gateway.registry.set_cut_off("the workers' store")
         app.painter.paint()
         closed = await press(pilot)
 
     assert [zone_line(text) for text in (before, closed)] == ["● on", "✗ closed, alone"]
+
+
+async def test_a_zone_says_when_nothing_of_it_serves_and_what_that_means() -> None:
+    app, empty = make_app(make_stage()), make_app(make_stage(is_empty=True))
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        for one in app.frames.current.of_zone(PrivacyZone.OPEN):
+            await app.source.command(SwitchBackend(backend=one.snapshot.name, enabled=False))
+        unusable = await press(pilot, "4")
+    async with empty.run_test(size=(120, 36)) as pilot:
+        none = await press(pilot, "4")
+
+    assert [zone_line(text) for text in (unusable, none)] == ["● on, 0 usable", "○ empty"]
+    assert "no backend: nothing is sent to a cloud" in none
+    assert "no backend: requests that must stay are refused" in none
 
 
 def zone_line(text: str) -> str:

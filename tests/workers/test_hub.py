@@ -215,7 +215,8 @@ async def test_a_worker_that_is_killed_under_load_is_replaced_and_no_number_fall
     nexus: NexusProcess, http: httpx.AsyncClient
 ) -> None:
     before = await stats(http)
-    await http.post("/nexus/zones/open", json={"enabled": False})
+    told = (await http.post("/nexus/zones/open", json={"enabled": False})).json()
+    assert told["message"] == "the open zone is off until restart"
     answered: list[str] = []
     seen: list[int] = []
     stop = asyncio.Event()

@@ -21,7 +21,7 @@ def ollama_agents(gateway: Gateway) -> dict[str, LocalAgent]:
     found: dict[str, LocalAgent] = {}
     for backend in gateway.registry.snapshots():
         agent = gateway.fleet.agents.get(backend.name)
-        is_open = backend.is_on and not backend.is_cut_off
+        is_open = backend.is_on and backend.silent_store is None
         is_up = is_open and backend.health is not HealthStatus.UNHEALTHY
         if is_up and isinstance(agent, LocalAgent) and DialectName.OLLAMA in agent.passes:
             found[backend.name] = agent

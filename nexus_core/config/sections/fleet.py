@@ -97,9 +97,14 @@ class FleetConfig(Section):
         return self.name == "workers" and (self.url or "").startswith("unix:")
 
     @property
-    def store(self) -> str:
+    def store_name(self) -> str:
         """The server, as a sentence for people names it."""
-        return "the workers' store" if self.is_private else f"the fleet's store at {self.place}"
+        return "the workers' store" if self.is_private else "the fleet's store"
+
+    @property
+    def store(self) -> str:
+        """The same with its place, where that is not a file of Nexus's own."""
+        return self.store_name if self.is_private else f"{self.store_name} at {self.place}"
 
     @property
     def place(self) -> str:

@@ -94,7 +94,10 @@ class Leasing:
             identity = Identity(ledger)
         else:
             place = self._place
-            identity = Identity(ledger, place.number, f"{place.supervisor}-{place.folder.name}")
+            month, at_end = place.spent or ("", None)
+            boot = f"{place.supervisor}-{place.folder.name}"
+            is_of_now = month == str(tracker.budget.month)
+            identity = Identity(ledger, place.number, boot, at_end if is_of_now else None)
         if (told := tracker.spent_by_ledger) is not None:
             self.money.raise_to(told, str(tracker.budget.month))
         self.money.join(identity, spent, tracker.recalled, tracker.recover)

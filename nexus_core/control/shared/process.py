@@ -22,6 +22,7 @@ from nexus_core.control.commands import (
     ReloadConfig,
     SaveConfig,
     SwitchBackend,
+    SwitchZone,
 )
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.shared.leasing import Leasing
@@ -50,7 +51,7 @@ from nexus_core.state.valkey.members import Myself, config_hash, process_id
 from nexus_core.state.valkey.open_zone import OpenZone
 from nexus_core.state.valkey.rests import Rests
 from nexus_core.state.valkey.switches import Switch, Switches
-from nexus_core.types import Actor
+from nexus_core.types import Actor, PrivacyZone
 from nexus_core.worker import WorkerPlace
 
 if TYPE_CHECKING:
@@ -168,7 +169,9 @@ class Shared:
         try:
             forgotten = await self.link.forget(name)
         except (StoreUnavailableError, TimeoutError) as error:
-            raise SharedLimitsError("the fleet's store can't be reached; try again") from error
+            raise SharedLimitsError(
+                f"{self.config.store_name} can't be reached; try again"
+            ) from error
         told = table(forgotten.get("money"))
         if not (own or told.get("owners")):
             raise ReplicaNotFoundError(f"no replica {name!r} is known in this fleet", param="name")
@@ -197,17 +200,30 @@ class Shared:
         if await self.switches.told(number, _TELL_SECONDS):
             effect = f"told to {_named(others)}" if others else None
         else:
-            effect = (
-                "the fleet's store can't be reached: other replicas are told when it can; "
-                "without it they have closed the open zone themselves"
-            )
+            effect = self._untold(command)
         told = [one for one in (outcome.effect, effect) if one]
-        return replace(
-            outcome,
-            message=outcome.message.replace(" until restart", " on every replica"),
-            data={**outcome.data, "replicas": 1 + len(others)},
-            effect="; ".join(told) or None,
-        )
+        message, data = outcome.message, {**outcome.data, "replicas": 1 + len(others)}
+        if not self.config.is_private:
+            message = message.replace(" until restart", " on every replica")
+        if others and isinstance(command, SwitchZone | SwitchBackend) and command.ends:
+            counted = message if outcome.data["ended"] else f"{message}; 0 running requests ended"
+            message = f"{counted} on {self.replica}; other replicas end theirs"
+        return replace(outcome, message=message, data=data, effect="; ".join(told) or None)
+
+    def _untold(self, command: Command) -> str:
+        """What follows from a switch of which the store could not be told."""
+        others = "other workers" if self.config.is_private else "other replicas"
+        told = f"{self.config.store_name} can't be reached: {others} are told when it can"
+        match command:
+            case SwitchZone(zone=PrivacyZone.OPEN, enabled=False):
+                alone = (
+                    "keep the open zone in use"
+                    if self.open_zone is None
+                    else ("have closed the open zone themselves")
+                )
+                return f"{told}; without it they {alone}"
+            case _:
+                return told
 
     def _lift(self, before: Config, by: Actor, outcome: Outcome) -> Outcome:
         """What a file says anew counts more than a switch of before, as in a single process.
@@ -256,7 +272,7 @@ class Shared:
 
     def _close_open_zone(self, is_closed: bool) -> None:
         """What is under way goes on, but for what has not left yet."""
-        self._live.registry.set_cut_off(is_closed)
+        self._live.registry.set_cut_off(self.config.store_name if is_closed else None)
         if is_closed:
             self._stop_unsent()
 

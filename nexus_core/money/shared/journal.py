@@ -10,21 +10,31 @@ import mmap
 import os
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from nexus_core.money.ledger_schema import COLUMNS, LedgerRow, insert, is_outbox
+from nexus_core.state.leases.recovery import Spent
 from nexus_core.worker import shared_memory
 
 _LENGTH = struct.Struct("=I")
 _END = struct.Struct("=Q")  # at the beginning: where the rows end
 _BYTES = 8 * 1024 * 1024  # twice what several seconds bring
-_ID, _AT = COLUMNS.index("request_id"), COLUMNS.index("at")
+_ID, _AT, _CLIENT = (COLUMNS.index(name) for name in ("request_id", "at", "client"))
 _BUSY_SECONDS = 5.0  # for other workers to end their batches
 _encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[list[object], Spent | None]).decode
+
+
+class Entry(NamedTuple):
+    """A row, and what its worker had spent with it; None: that was not known."""
+
+    row: LedgerRow
+    spent: Spent | None
 
 
 class Journal:
@@ -38,13 +48,17 @@ class Journal:
         """Begin a new one in the memory of `make_journal`."""
         self._memory = mmap.mmap(descriptor, _BYTES)
         self._end = _END.size
+        # What its worker has spent by now, with a client's row, for the one that goes on from it.
+        self.spent_by: Callable[[str | None], Spent | None] = lambda _: None
 
     def write(self, row: LedgerRow, *, is_all_kept: bool) -> None:
         """Note a row; never fails. `is_all_kept`: the ledger's file has all before it."""
         if is_all_kept and self._end > _BYTES // 2:
             self._end = _END.size
         try:
-            data = _encode(row)
+            client = row[_CLIENT]
+            spent = self.spent_by(client if isinstance(client, str) else None)
+            data = _encode((row, spent))
         except (TypeError, ValueError, OverflowError):
             return
         start, end = self._end + _LENGTH.size, self._end + _LENGTH.size + len(data)
@@ -62,21 +76,38 @@ def make_journal() -> int:
     return shared_memory(_BYTES)
 
 
-def journal_rows(descriptor: int) -> list[LedgerRow]:
-    """The rows of a journal, oldest first."""
+def journal_entries(descriptor: int) -> list[Entry]:
+    """What a journal holds, oldest first."""
     # Read, not mapped: that takes no other descriptor, of which there may be none.
     (end,) = _END.unpack(os.pread(descriptor, _END.size, 0))
-    return list(_rows(os.pread(descriptor, min(end, _BYTES), 0)))
+    return list(_entries(os.pread(descriptor, min(end, _BYTES), 0)))
 
 
-def _rows(data: bytes) -> Iterator[LedgerRow]:
+def spent_at_end(entries: Iterable[Entry], before: Spent | None) -> Spent | None:
+    """What a worker had spent at its end, where that is known.
+
+    Args:
+        before: the same of the worker before it, which it went on from.
+    """
+    month, amounts = before or ("", {})
+    amounts = {**amounts}
+    for _, spent in entries:
+        if spent is None or spent[0] < month:
+            continue
+        if spent[0] > month:
+            month, amounts = spent[0], {}
+        amounts |= spent[1]
+    return (month, amounts) if month else None
+
+
+def _entries(data: bytes) -> Iterator[Entry]:
     place = _END.size
     while place < len(data):
         (length,) = _LENGTH.unpack_from(data, place)
         place += _LENGTH.size
-        row: list[object] = msgspec.msgpack.decode(data[place : place + length])
+        row, spent = _decode(data[place : place + length])
         if len(row) == len(COLUMNS):
-            yield tuple(row)
+            yield Entry(tuple(row), spent)
         place += length
 
 

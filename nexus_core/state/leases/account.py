@@ -13,6 +13,7 @@ from nexus_core.types import JsonObject
 _RATE_SECONDS = 0.5  # a lease is about as much as was spent in so long: two beats
 _LEAST_ESTIMATES = 2
 _IDLE_SECONDS = 2.0  # after which nothing is kept
+_PART = 100  # of a limit no more than this part is left unspent, but for two estimates
 _RISE = 3  # times what was claimed since the last report, while the rate rises
 
 
@@ -94,7 +95,16 @@ class MoneyLease:
         a pause asks a few times, not once for each doubling.
         """
         of_late = _RISE * (self.spent + self.books.reserved - self._claimed)
-        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step, of_late)
+        return self._at_most_a_part(max(int(self._rate * _RATE_SECONDS), of_late), step)
+
+    def _at_most_a_part(self, nano_usd: int, step: int) -> int:
+        """So much is likely to be spent soon: what of it a process that is killed may take along.
+
+        That is presumed to be spent, so a small limit is leased in small parts.
+        """
+        limit = self.books.limit
+        most = nano_usd if limit is None else min(nano_usd, limit // _PART)
+        return max(most, _LEAST_ESTIMATES * step)
 
     def wanted(self, at: float, step: int) -> int:
         """How much should be left: what a second costs, at least two estimates; 0 while idle."""
@@ -109,7 +119,7 @@ class MoneyLease:
         if at - self._used_at > _IDLE_SECONDS:
             self._rate = 0.0
             return 0
-        return max(int(self._rate * _RATE_SECONDS), _LEAST_ESTIMATES * step)
+        return self._at_most_a_part(int(self._rate * _RATE_SECONDS), step)
 
     def turn(self) -> None:
         """A month begins: nothing is spent, granted or known of it."""

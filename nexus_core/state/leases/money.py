@@ -20,6 +20,7 @@ from nexus_core.state.leases.recovery import (
     EVERYBODY,
     Identity,
     Recovered,
+    Spent,
     account_of,
     in_accounts,
     recover,
@@ -130,6 +131,17 @@ class MoneyLeases:
             return
         self._floors = Floors.of(spent, self._floors.number + 1)
         self._link.hurry()
+
+    def spent_by(self, client: str | None) -> Spent | None:
+        """What this owner has spent of the accounts that a client's requests are charged to.
+
+        None while that is not known, or where it is counted under another name than the ledger's.
+        """
+        if not self._is_joined or self._identity is None or self._owner != self._identity.owner:
+            return None
+        accounts = self._accounts
+        names = (EVERYBODY, account_of(client))
+        return self.month, {name: accounts[name].spent for name in names if name in accounts}
 
     # --- what requests ask ---------------------------------------------------------------
 
@@ -316,7 +328,8 @@ class MoneyLeases:
 
     def _begin(self, found: Mapping[str, JsonObject], *, is_first: bool) -> None:
         """Go on from what the store knows of this owner, and the ledger of all that share it."""
-        before = recover(found, self._ledger, self._owner, is_first=is_first)
+        at_end = None if self._identity is None else self._identity.at_end
+        before = recover(found, self._ledger, self._owner, is_first=is_first, at_end=at_end)
         if before.missing:
             self._recovered(before.missing)
         at_first, added = self._spent_at_first, before.added

@@ -10,6 +10,7 @@ from nexus_core.types import JsonObject
 
 EVERYBODY = "*"  # the account of the whole gateway
 _KEY = "key:"  # before the name of a client key
+Spent = tuple[str, dict[str, int]]  # a month, and what an owner has spent in it, by account
 LOST, PRESUMED = "lost in a crash", "presumed"
 
 
@@ -32,6 +33,8 @@ class Identity(NamedTuple):
     ledger: str  # id of the ledger that holds its rows
     worker: int | None = None  # its number among those that share the ledger
     boot: str = ""  # the start of the whole replica; "": of this process
+    # By account, what the process before it under this name had spent at its end; None: not known.
+    at_end: Mapping[str, int] | None = None
 
     @property
     def owner(self) -> str:
@@ -47,7 +50,12 @@ class Before(NamedTuple):
 
 
 def recover(
-    found: Mapping[str, JsonObject], ledger: Mapping[str, int], owner: str, *, is_first: bool
+    found: Mapping[str, JsonObject],
+    ledger: Mapping[str, int],
+    owner: str,
+    *,
+    is_first: bool,
+    at_end: Mapping[str, int] | None = None,
 ) -> Before:
     """Make ledger and counters agree after a start.
 
@@ -59,9 +67,11 @@ def recover(
         ledger: by account, what it says.
         is_first: it is the first process of its ledger since all of them had ended; else rows of
             the others come in meanwhile, and the ledger is not compared.
+        at_end: by account, what this owner had spent when it ended: its rows say so, and what of it
+            was not told is none of what may have been spent untold.
     """
     lost, presumed = dict[str, int](), dict[str, int]()
-    own, siblings = dict[str, int](), dict[str, int]()
+    own, siblings, known_of = dict[str, int](), dict[str, int](), dict[str, int]()
     for name in {*found, *ledger, EVERYBODY}:
         known = found.get(name, {})
         spent = {who: int(nano) for who, nano in table(known.get("spent")).items()}
@@ -69,15 +79,18 @@ def recover(
         own[name] = spent.pop(owner, 0)
         siblings[name] = sum(spent.values())
         counted = own[name]
+        if at_end is not None:
+            counted = max(counted, at_end.get(name, 0))
         if is_first:
             lost[name] = max(0, own[name] + siblings[name] - ledger.get(name, 0))
-            counted += max(0, ledger.get(name, 0) - own[name] - siblings[name])
+            counted = own[name] + max(0, ledger.get(name, 0) - own[name] - siblings[name])
         presumed[name] = max(0, ceiling - counted)
+        known_of[name] = counted
     missing = (*_rows(lost, LOST), *_rows(presumed, PRESUMED))
     added = _by_account(missing)
     after = {name: ledger.get(name, 0) + added.get(name, 0) for name in own}
     bases = {
-        name: after[name] - siblings[name] if is_first else own[name] + added.get(name, 0)
+        name: after[name] - siblings[name] if is_first else known_of[name] + added.get(name, 0)
         for name in own
     }
     return Before(bases, added, missing)

@@ -372,7 +372,7 @@ class ValkeyLink:
                 self._greet(wire)
                 await wire.run(self._key, "leave", self._payload("leave"))
         except (StoreUnavailableError, TimeoutError) as error:
-            log.warning("the fleet's store did not hear that this process leaves: %s", error)
+            log.warning("%s did not hear that this process leaves: %s", self._store, error)
 
 
 def eviction_problem(place: str, policy: str) -> str:

@@ -21,9 +21,15 @@ from typing import TYPE_CHECKING
 import nexus_tui
 from nexus_core.money.ledger import ledger_path
 from nexus_core.money.ledger_schema import LedgerRow
-from nexus_core.money.shared.journal import journal_rows, keep_rows, make_journal
+from nexus_core.money.shared.journal import (
+    journal_entries,
+    keep_rows,
+    make_journal,
+    spent_at_end,
+)
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.state.base import StoreUnavailableError
+from nexus_core.state.leases.recovery import Spent
 from nexus_core.state.valkey.departure import tell_departure
 from nexus_core.worker import Board, WorkerPlace, hub_socket, make_board
 from nexus_core.workers.hub import Hub
@@ -97,6 +103,7 @@ class Supervisor:
         self._count = terms.config.server.workers
         self._board_file = make_board(self._count)
         self.board = Board(self._board_file, self._count)
+        self._spent: dict[int, Spent | None] = {}  # by number, by the worker that was the last
         self._failed_starts = 0
         self._out = LineWriter()
         self.hub = Hub(terms.folder, ring)
@@ -227,8 +234,10 @@ class Supervisor:
 
     def _take_over_rows(self, gone: Running) -> list[LedgerRow]:
         """The rows of a worker that is gone; those that it had no time to write are written."""
-        rows, path = journal_rows(gone.journal), ledger_path(self.config)
+        entries, path = journal_entries(gone.journal), ledger_path(self.config)
         os.close(gone.journal)
+        self._spent[gone.number] = spent_at_end(entries, self._spent.get(gone.number))
+        rows = [entry.row for entry in entries]
         if path is not None:
             try:
                 keep_rows(path, rows)
@@ -298,6 +307,7 @@ class Supervisor:
             supervisor=os.getpid(),
             folder=terms.folder,
             journal=running.journal,
+            spent=self._spent.get(running.number),
         )
         handover = self.hub.roster.handover
         return Spec(

@@ -22,12 +22,18 @@ class ReachLines(LineWidget):
 
     raised = True
 
-    def __init__(self, fleet: Callable[[], Roll | None], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        fleet: Callable[[], Roll | None],
+        ended: Callable[[], int],
+        now: Callable[[], float],
+    ) -> None:
         super().__init__(id="reach")
         self._fleet = fleet
+        self._ended = ended
         self._now = now
         told = fleet()
-        self.styles.height = 2 + min(_MOST + 1, 0 if told is None else len(told.replicas))
+        self.styles.height = 3 + min(_MOST + 1, 0 if told is None else len(told.replicas))
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         fleet, now = self._fleet(), self._now()
@@ -39,7 +45,7 @@ class ReachLines(LineWidget):
             lines.append(((f" {fit(words, width - 2)}", _STYLES[reach]),))
         if len(told) > _MOST:
             lines.append(((f" and {len(told) - _MOST} more", "dim"),))
-        return [*lines, (), _count(fleet, now)]
+        return [*lines, (), _count(fleet, now), _told(self._ended())]
 
 
 def _count(fleet: Roll, now: float) -> Line:
@@ -50,12 +56,23 @@ def _count(fleet: Roll, now: float) -> Line:
     return ((text, "good" if has_reached_all(fleet, now) else "warn"),)
 
 
+def _told(ended: int) -> Line:
+    what = "running request" if ended == 1 else "running requests"
+    return ((f" {ended:,} {what} ended on all of them", "text"),)
+
+
 class ReachDialog(Choose[bool]):
     """The replicas as they carry the cut out; it has been asked for by then."""
 
-    def __init__(self, fleet: Callable[[], Roll | None], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        fleet: Callable[[], Roll | None],
+        ended: Callable[[], int],
+        now: Callable[[], float],
+    ) -> None:
+        """`ended`: how many running requests the replicas have ended with it so far."""
         super().__init__("Open zone cut", [], [Option(True, "Close", "enter")])
-        self._lines = ReachLines(fleet, now)
+        self._lines = ReachLines(fleet, ended, now)
 
     def compose_below(self) -> ComposeResult:
         yield self._lines

@@ -60,23 +60,33 @@ class Tally:
         # One may have come before this was kept anew.
         self.running = max(self.running - len(rows), 0)
         self.last = max(self.last, *[row.ended_at or 0.0 for row in rows])
-        self.errors += sum([row.has_error for row in rows])
-        self.unpriced += sum([row.is_unpriced for row in rows])
-        served = [row for row in rows if row.backend is not None]
+        # All in one pass: a row that has been read is in the caches.
         models, backends = self.models, self.backends
-        for asked, model in {row.asked_model: row.route_model for row in served}.items():
-            if asked in models:
-                models[asked] = model
-        for backend in dict.fromkeys([row.backend for row in served]):
-            if backend is not None and len(backends) < _MOST_NAMES:
-                backends[backend] = None
-        used = [(row, usage) for row in rows if (usage := row.usage) is not None]
-        self.prompt_tokens += sum([usage.prompt_tokens for _, usage in used])
-        self.completion_tokens += sum([usage.completion_tokens for _, usage in used])
-        self.cached_tokens += sum([usage.cached_tokens for _, usage in used])
-        self.cost_nano_usd += sum([row.cost.nano_usd for row, _ in used if row.cost is not None])
-        if not self.is_estimated:
-            self.is_estimated = any(row.counted is not _REPORTED for row, _ in used)
+        prompt = completion = cached = nano_usd = 0
+        for row in rows:
+            if row.failed or row.error is not None or (row.status or 0) >= 400:
+                self.errors += row.has_error
+            if row.backend is not None:
+                if row.asked_model in models:
+                    models[row.asked_model] = row.route_model
+                if row.backend not in backends and len(backends) < _MOST_NAMES:
+                    backends[row.backend] = None
+            if row.is_unpriced:
+                self.unpriced += 1
+            usage = row.usage
+            if usage is None:
+                continue
+            prompt += usage.prompt_tokens
+            completion += usage.completion_tokens
+            cached += usage.cached_tokens
+            if row.cost is not None:
+                nano_usd += row.cost.nano_usd
+            if row.counted is not _REPORTED:
+                self.is_estimated = True
+        self.prompt_tokens += prompt
+        self.completion_tokens += completion
+        self.cached_tokens += cached
+        self.cost_nano_usd += nano_usd
 
     @property
     def cached_share(self) -> float | None:
@@ -185,7 +195,13 @@ def _by_subagent(
     rows: Iterable[RequestRecord],
 ) -> Iterable[tuple[str, list[RequestRecord]]]:
     found: dict[str, list[RequestRecord]] = {}
+    some: list[RequestRecord] | None = None  # None: of no subagent
+    last: Origin | None = None
     for row in rows:
-        if (name := row.origin.subagent) is not None:
-            found.setdefault(name, []).append(row)
+        origin = row.origin
+        if origin is not last:
+            last, name = origin, origin.subagent
+            some = None if name is None else found.setdefault(name, [])
+        if some is not None:
+            some.append(row)
     return found.items()

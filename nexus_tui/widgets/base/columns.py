@@ -27,8 +27,10 @@ class Column:
 
     def cell(self, text: str, width: int) -> str:
         """The text padded or cut to the column, with its gap."""
-        if (text == NOTHING or text.isascii()) and len(text) <= width:  # a cell a character
-            fitted = text.rjust(width) if self.right else text.ljust(width)
+        if len(text) <= width and (text.isascii() or text == NOTHING):  # a cell a character
+            if not self.right:
+                return text.ljust(width + self.after)
+            fitted = text.rjust(width)
         else:
             fitted = fit_right(text, width) if self.right else fit(text, width)
         return fitted + " " * self.after

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual import events
 from textual.app import App
@@ -14,10 +15,10 @@ from textual.message_pump import MessagePump
 from textual.strip import Strip
 from textual.widget import Widget
 
-from nexus_tui.draw.in_place import write_in_place
+from nexus_tui.draw.in_place import Inks, write_in_place
 from nexus_tui.draw.palettes import Depth, palette
 from nexus_tui.draw.theme import style
-from nexus_tui.text.glyphs import in_ascii
+from nexus_tui.text.glyphs import OF_ONE_CELL, in_ascii
 from nexus_tui.text.numbers import wrap
 
 Cell = tuple[str, str]  # text, name of a style
@@ -107,6 +108,7 @@ class LineWidget(Widget):
         super().__init__(id=id)
         self._lines: list[Line] = []
         self._strips: dict[int, Strip] = {}
+        self._inks: dict[bool, Inks] = {}  # by whether the line is selected
         self._look: Look | None = None  # until it has to be found out again
         self.cursor_line = -1  # the line that is drawn with the cursor; -1: none is
 
@@ -116,22 +118,34 @@ class LineWidget(Widget):
 
     def redraw(self) -> None:
         """Compare and repaint; free of cost on the terminal when nothing has changed."""
+        runs = self._renew()
+        if not runs:
+            return
+        app = app_of(self)
+        if any(inks.filters != app.get_line_filters() for inks in self._inks.values()):
+            self._inks.clear()
+        changed = [y for first, last in runs for y in range(first, last)]
+        if not write_in_place(self, app, changed, self._written):
+            width = self.size.width
+            self.refresh(*[Region(0, first, width, last - first) for first, last in runs])
+
+    def _renew(self) -> list[tuple[int, int]]:
+        """Make the lines anew; gives the spans of those that differ."""
         width, height = self.size
         if not width or not height or not self.is_shown:
-            return
+            return []
         new = list(self.lines(width, height)[:height])
         old, self._lines = self._lines, new
         runs = [*_runs(old, new)]
-        changed = [y for first, last in runs for y in range(first, last)]
-        for y in changed:
-            self._strips.pop(y, None)
-        if changed and not write_in_place(self, app_of(self), changed):
-            self.refresh(*[Region(0, first, width, last - first) for first, last in runs])
+        for first, last in runs:
+            for y in range(first, last):
+                self._strips.pop(y, None)
+        return runs
 
     def redraw_all(self) -> None:
         """Paint every line anew, as after a change of size or selection style."""
         self.forget()
-        self.redraw()
+        self._renew()
         self.refresh()
 
     def forget(self) -> None:
@@ -139,6 +153,7 @@ class LineWidget(Widget):
         self._look = None
         self._lines = []
         self._strips.clear()
+        self._inks.clear()
 
     @property
     def is_shown(self) -> bool:
@@ -156,8 +171,10 @@ class LineWidget(Widget):
     def render_line(self, y: int) -> Strip:
         strip = self._strips.get(y)
         if strip is None:
-            line = self._lines[y] if y < len(self._lines) else ()
-            strip = self._strips[y] = self._strip(y, line)
+            width = self.size.width
+            inks, cells = self._drawn(y, width)
+            strip = Strip([Segment(text, inks[name].style) for text, name in cells], width)
+            self._strips[y] = strip
         return strip
 
     def put_cursor(self, line: int) -> None:
@@ -189,32 +206,50 @@ class LineWidget(Widget):
                 self._look = Look(app.theme, app.no_color, is_ascii=False)
         return self._look
 
-    def _strip(self, y: int, line: Line) -> Strip:
+    def _written(self, y: int, width: int) -> str:
+        """A line as the terminal gets it: what `render_line` gives, without the objects for it."""
+        inks, cells = self._drawn(y, width)
+        parts: list[str] = []
+        for text, name in cells:
+            _, before, after = inks[name]
+            parts += (before, text, after)
+        return "".join(parts)
+
+    def _drawn(self, y: int, width: int) -> tuple[Inks, list[Cell]]:
+        """A line as it is drawn: few cells, which take the whole width together."""
+        line = self._lines[y] if y < len(self._lines) else ()
         selected = self.line_is_selected(y)
-        theme, plain, is_ascii, depth = self.look
-        segments = [
-            Segment(
-                in_ascii(text) if is_ascii else text,
-                style(name, theme, depth=depth, raised=self.raised, selected=selected, plain=plain),
-            )
-            for text, name in _merged(self.under_cursor(line) if selected else line)
-        ]
-        blank = style(
-            "text", theme, depth=depth, raised=self.raised, selected=selected, plain=plain
-        )
-        return Strip(segments).adjust_cell_length(self.size.width, blank)
+        if selected:
+            line = self.under_cursor(line)
+        inks = self._inks.get(selected)
+        if inks is None:
+            theme, plain, is_ascii, depth = self.look
+            look = {"depth": depth, "raised": self.raised, "selected": selected, "plain": plain}
+            inks = Inks(self, app_of(self), partial(style, theme=theme, **look), is_ascii)
+            self._inks[selected] = inks
+        if inks.is_ascii:
+            line = tuple([(in_ascii(text), name) for text, name in line])
+        return inks, _fitted(line, width)
 
 
-def _merged(line: Line) -> list[Cell]:
-    """The line with neighbours of one style joined, so that few segments are painted."""
+def _fitted(line: Line, width: int) -> list[Cell]:
+    """The line cut, or followed by blanks, to be as wide; neighbours of one style are joined."""
     cells: list[Cell] = []
+    room, last = width, ""
     for text, name in line:
-        if not text:
-            continue
-        if cells and cells[-1][1] == name:
-            cells[-1] = (cells[-1][0] + text, cells[-1][1])
-        else:
-            cells.append((text, name))
+        is_plain = text.isascii() or OF_ONE_CELL.issuperset(text)
+        room -= len(text) if is_plain else cell_len(text)
+        if room < 0:
+            text = set_cell_size(text, room + cell_len(text))
+        if text:
+            if name == last:
+                cells[-1] = cells[-1][0] + text, name
+            else:
+                cells.append((text, name))
+            last = name
+        if room <= 0:
+            return cells
+    cells.append((" " * room, "text"))
     return cells
 
 

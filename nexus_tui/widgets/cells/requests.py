@@ -76,12 +76,17 @@ class RequestColumns:
         names = own or tuple([name for name in _FACTS if is_fleet or name != "replica"])
         self._drops_last = own is not None
         self._wide = tuple([_column(name, _FACTS[name]) for name in names if name in _FACTS])
+        self._layouts: dict[int, Layout] = {}  # to look one up by all columns takes longer
         self._narrow = tuple([_LETTER if one.id == "reason" else one for one in self._wide])
 
     def layout(self, width: int) -> Layout:
         """The columns of a list of this width."""
-        columns = self._wide if width >= _WIDE_FROM else self._narrow
-        return layout(columns, width, lead=LEAD, drops_last=self._drops_last)
+        known = self._layouts.get(width)
+        if known is None:
+            columns = self._wide if width >= _WIDE_FROM else self._narrow
+            known = layout(columns, width, lead=LEAD, drops_last=self._drops_last)
+            self._layouts[width] = known
+        return known
 
 
 def request_line(row: RequestRecord, columns: Layout, *, is_marked: bool = False) -> Line:

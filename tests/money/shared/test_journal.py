@@ -7,14 +7,24 @@ from contextlib import closing
 from pathlib import Path
 
 from nexus_core.money.ledger import Ledger, hold
-from nexus_core.money.ledger_schema import stored_as
-from nexus_core.money.shared.journal import Journal, journal_rows, keep_rows, make_journal
+from nexus_core.money.ledger_schema import LedgerRow, stored_as
+from nexus_core.money.shared.journal import (
+    Journal,
+    journal_entries,
+    keep_rows,
+    make_journal,
+    spent_at_end,
+)
 from tests.money.ledger_rows import row
 
 
 def ids(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as connection:
         return [one for (one,) in connection.execute("SELECT request_id FROM requests")]
+
+
+def journal_rows(memory: int) -> list[LedgerRow]:
+    return [entry.row for entry in journal_entries(memory)]
 
 
 def test_rows_are_read_as_they_were_written() -> None:
@@ -80,3 +90,29 @@ def test_workers_write_to_one_ledger_and_what_one_had_no_time_for_is_in_its_jour
 
     assert sorted(ids(path)) == ["a", "b"]
     assert first.problem is None
+
+
+def test_it_tells_what_its_worker_had_spent_with_the_last_row_of_each_account() -> None:
+    memory = make_journal()
+    journal = Journal(memory)
+    journal.write(row(request_id="a"), is_all_kept=False)  # before that is known
+    assert spent_at_end(journal_entries(memory), None) is None
+
+    spent = {"*": 5}
+    journal.spent_by = lambda client: ("2026-12", {**spent, f"key:{client}": spent["*"]})
+    journal.write(row(request_id="b", client="phone"), is_all_kept=False)
+    spent["*"] = 8
+    journal.write(row(request_id="c", client="laptop"), is_all_kept=False)
+
+    known = spent_at_end(journal_entries(memory), ("2026-12", {"*": 2, "key:desk": 1}))
+    amounts = {"*": 8, "key:phone": 5, "key:laptop": 8}
+    assert known == ("2026-12", {**amounts, "key:desk": 1})
+    later = spent_at_end(journal_entries(memory), ("2026-11", {"*": 900}))
+    assert later == ("2026-12", amounts)
+
+
+def test_a_worker_that_notes_nothing_leaves_what_the_one_before_it_had_spent() -> None:
+    before = ("2026-12", {"*": 7})
+
+    assert spent_at_end([], before) == before
+    assert spent_at_end([], None) is None

@@ -41,3 +41,22 @@ async def test_what_was_spent_before_the_start_is_no_reason_to_be_granted_more(
             await one.beat(1)
 
         assert most <= 20 * COST
+
+
+async def test_of_a_small_limit_a_process_that_is_killed_takes_a_small_part_along(
+    store: StoreServer,
+) -> None:
+    one = process(store.url, "box-1")
+    limit = 100 * 100 * COST
+    lease, books = one.account(limit)
+    async with running(one.link):
+        await joined(one)
+
+        most = 0
+        for number in range(2000):
+            assert await one.spend(lease, books, COST)
+            most = max(most, lease.left)
+            if number % 500 == 0:
+                await one.beat(1)
+
+        assert 50 * COST < most <= limit / 100

@@ -43,6 +43,29 @@ def test_a_worker_that_comes_back_compares_no_ledger_that_others_write() -> None
     assert before.bases["*"] == 60
 
 
+def test_of_a_killed_worker_nothing_is_presumed_that_is_in_its_rows() -> None:
+    found = {
+        "*": known(**{"o.0": (100, 110), "o.1": (40, 60)}),
+        "key:laptop": known(**{"o.1": (9, 20)}),
+    }
+    at_end = {"*": 53, "key:laptop": 15}
+
+    before = recover(found, {"*": 500}, "o.1", is_first=False, at_end=at_end)
+
+    assert before.missing == (Recovered("laptop", 5, PRESUMED), Recovered(None, 2, PRESUMED))
+    assert before.bases["*"] == 60
+    assert before.bases["key:laptop"] == 20
+
+
+def test_a_worker_that_had_spent_more_than_it_was_granted_counts_on_from_there() -> None:
+    found = {"*": known(o=(40, 60))}
+
+    before = recover(found, {"*": 500}, "o", is_first=False, at_end={"*": 65})
+
+    assert before.missing == ()
+    assert before.bases["*"] == 65
+
+
 def test_of_all_workers_the_first_takes_what_the_ledger_has_over() -> None:
     found = {"*": known(**{"o.0": (100, 0), "o.1": (40, 60)})}
 

@@ -107,16 +107,46 @@ async def test_what_is_under_a_dialog_is_left_to_the_compositor(
             assert "all is well" in screen_text(app)  # once the dialog is closed
 
 
+def blank(_line: int, width: int) -> str:
+    return " " * width
+
+
 async def test_what_moves_is_left_to_the_compositor(monkeypatch: pytest.MonkeyPatch) -> None:
     app = make(monkeypatch)
     async with app.run_test(size=(120, 36)) as pilot:
         await still(pilot)
-        assert write_in_place(app.tabs.dashboard.list, app, [0])
-        assert not write_in_place(app.tabs.requests.list, app, [0])  # of a tab that is not shown
+        assert write_in_place(app.tabs.dashboard.list, app, [0], blank)
+        # Of a tab that is not shown.
+        assert not write_in_place(app.tabs.requests.list, app, [0], blank)
 
         app.screen._layout_required = True
 
-        assert not write_in_place(app.tabs.dashboard.list, app, [0])
+        assert not write_in_place(app.tabs.dashboard.list, app, [0], blank)
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+@pytest.mark.parametrize("theme", ["nexus-dark", "nexus-ansi"])
+@pytest.mark.parametrize("width", [67, 160])
+async def test_what_is_written_is_what_the_compositor_would_have_written(
+    monkeypatch: pytest.MonkeyPatch, width: int, theme: str, no_color: bool
+) -> None:
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    app = make(monkeypatch)
+    async with app.run_test(size=(width, 36)) as pilot:
+        app.theme = theme
+        await still(pilot)
+        for widget in (app.tabs.dashboard.list, app.tabs.dashboard.panel, app.bars.hints):
+            sent = written(app, monkeypatch)
+            widget.forget()
+            widget.redraw()
+            *lines, _ = _MOVE.split("".join(sent))[3::3]
+            for y, line in enumerate(lines):
+                strip = widget.render_line(y)
+                for line_filter in widget.get_line_filters():
+                    strip = strip.apply_filter(line_filter, widget.background_colors[1])
+                assert line == strip.render(app.console)
+            assert lines
 
 
 async def test_painting_leaves_nothing_to_the_garbage_collector(

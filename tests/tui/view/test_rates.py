@@ -23,3 +23,12 @@ def test_the_rate_forgets_after_a_minute_and_ignores_what_is_older() -> None:
 
     assert sum(rate.values(1001)) == 1
     assert sum(rate.values(1100)) == 0
+
+
+def test_several_are_counted_in_their_own_seconds() -> None:
+    rate = RateSeries()
+    rate.add_all([100.2, 100.7])
+    rate.add_all([101.9, 102.1, 101.2])
+    rate.add_all([])
+
+    assert rate.values(103.0)[-3:] == [2, 2, 1]
