@@ -46,7 +46,6 @@ ELSEWHERE = {
     "nexus_core/control/keys.py": "scenarios/test_keys.py",
     "nexus_core/control/live_config.py": "fleet/test_live_fleet.py",
     "nexus_core/control/own_requests.py": "control/test_replay.py",
-    "nexus_core/control/shared/process.py": "replicas/test_switches.py",
     "nexus_core/control/shared/switching.py": "replicas/test_switches.py",
     "nexus_core/control/shared/as_json.py": "replicas/test_shown.py",
     "nexus_core/database/driver.py": "database/test_connection.py",
