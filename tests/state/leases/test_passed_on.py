@@ -14,7 +14,7 @@ COST = 10
 
 
 async def test_who_has_not_joined_yet_passes_on_what_others_knew(own_store: StoreServer) -> None:
-    patient: dict[str, Any] = {"dead_after_seconds": 4}  # so long does the quarantine wait for the first to die
+    patient: dict[str, Any] = {"dead_after_seconds": 4}  # so long a quarantine waits for the dead
     one, two, late = (process(own_store.url, f"box-{number}", **patient) for number in (1, 2, 3))
     lease, books = one.account(1000)
     two.account(1000)
