@@ -55,6 +55,7 @@ class Journal:
         """Note a row; never fails. `is_all_kept`: the ledger's file has all before it."""
         if is_all_kept and self._end > _BYTES // 2:
             self._end = _END.size
+            _END.pack_into(self._memory, 0, self._end)  # before a row of before is written over
         try:
             client = row[_CLIENT]
             spent = self.spent_by(client if isinstance(client, str) else None)

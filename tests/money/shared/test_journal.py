@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from nexus_core.money.ledger import Ledger, hold
 from nexus_core.money.ledger_schema import LedgerRow, stored_as
@@ -49,6 +52,30 @@ def test_it_begins_anew_once_all_of_it_is_in_the_ledger() -> None:
     journal.write(row(request_id="b"), is_all_kept=True)
 
     assert [one[0] for one in journal_rows(memory)] == ["b"]
+
+
+def test_wherever_its_worker_is_killed_whole_rows_are_read() -> None:
+    memory = make_journal()
+    journal, long = Journal(memory), row(request_id="a", asked_model="m" * 1_000_000)
+    for _ in range(5):
+        journal.write(long, is_all_kept=False)
+    found = list[tuple[str, ...]]()
+
+    def look(frame: FrameType, _event: str, _told: object) -> Any:
+        if frame.f_code is Journal.write.__code__:
+            found.append(tuple(str(one[0]) for one in journal_rows(memory)))
+            return look
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        journal.write(row(request_id="b"), is_all_kept=True)
+    finally:
+        sys.settrace(before)
+
+    assert {*found} <= {("a",) * 5, (), ("b",)}
+    assert found[-1] == ("b",)
 
 
 def test_what_it_has_no_room_for_is_left_out() -> None:

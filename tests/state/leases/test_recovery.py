@@ -66,6 +66,23 @@ def test_a_worker_that_had_spent_more_than_it_was_granted_counts_on_from_there()
     assert before.bases["*"] == 65
 
 
+def test_what_all_workers_had_spent_counts_once_where_the_store_lost_its_data_with_them() -> None:
+    ledger = {"*": 500, "key:laptop": 90}
+    first = recover({}, ledger, "o.0", is_first=True, at_end={"*": 300, "key:laptop": 50})
+    found = {
+        "*": known(**{"o.0": (first.bases["*"], 500)}),
+        "key:laptop": known(**{"o.0": (first.bases["key:laptop"], 90)}),
+    }
+    at_end = {"*": 200, "key:laptop": 40}
+
+    for told in ({}, found):  # what the first counts may not have been told yet
+        second = recover(told, ledger, "o.1", is_first=False, at_end=at_end)
+
+        assert first.bases == ledger
+        assert second.missing == ()
+        assert not any(second.bases.values())
+
+
 def test_of_all_workers_the_first_takes_what_the_ledger_has_over() -> None:
     found = {"*": known(**{"o.0": (100, 0), "o.1": (40, 60)})}
 
