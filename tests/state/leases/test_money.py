@@ -373,21 +373,6 @@ async def test_an_answer_of_the_month_that_ended_meanwhile_grants_nothing(
         assert (lease.ceiling, lease.elsewhere) == (0, 0)
 
 
-def test_of_a_month_that_ends_before_the_store_answers_nothing_is_counted_on_from() -> None:
-    one = process("redis://127.0.0.1:1", "box-1")
-    lease, _ = one.account(1000)
-    at_end = {"*": 900}
-    one.money.join(Identity("box-1", 1, "boot", at_end), {None: 900}, {None: 900}, lambda _: None)
-    one.money.report()
-    one.money.turn("2026-12")
-    one.money.report()
-
-    found = {"*": {"granted": {"box-1.1": "0"}}}
-    one.money.accept({"joined": found}, one.term.clock())
-
-    assert (lease.spent, lease.elsewhere) == (0, 0)
-
-
 async def test_older_data_make_nobody_a_stranger_to_its_own_ledger(store: StoreServer) -> None:
     one = process(store.url, "box-1")
     lease, books = one.account(1000)

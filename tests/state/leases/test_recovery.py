@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nexus_core.state.leases.recovery import LOST, PRESUMED, Recovered, recover
+from nexus_core.state.leases.recovery import LOST, PRESUMED, Identity, Recovered, recover
+from tests.state.leases.processes import process
 
 
 def known(**owners: tuple[int, int]) -> dict[str, dict[str, str]]:
@@ -97,3 +98,18 @@ def test_an_empty_store_learns_what_the_ledger_knows() -> None:
 
     assert before.missing == ()
     assert before.bases == {"*": 70, "key:laptop": 20}
+
+
+def test_of_a_month_that_ends_before_the_store_answers_nothing_is_counted_on_from() -> None:
+    one = process("redis://127.0.0.1:1", "box-1")
+    lease, _ = one.account(1000)
+    at_end = {"*": 900}
+    one.money.join(Identity("box-1", 1, "boot", at_end), {None: 900}, {None: 900}, lambda _: None)
+    one.money.report()
+    one.money.turn("2026-12")
+    one.money.report()
+
+    found = {"*": {"granted": {"box-1.1": "0"}}}
+    one.money.accept({"joined": found}, one.term.clock())
+
+    assert (lease.spent, lease.elsewhere) == (0, 0)
