@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -76,6 +77,17 @@ def test_wherever_its_worker_is_killed_whole_rows_are_read() -> None:
 
     assert {*found} <= {("a",) * 5, (), ("b",)}
     assert found[-1] == ("b",)
+
+
+def test_a_row_that_a_worker_of_another_version_wrote_costs_no_other_row() -> None:
+    memory = make_journal()
+    journal = Journal(memory)
+    for one in ("a", "b"):
+        journal.write(row(request_id=one), is_all_kept=False)
+
+    os.pwrite(memory, b"\xc1", 12)  # where the first one begins
+
+    assert [one[0] for one in journal_rows(memory)] == ["b"]
 
 
 def test_what_it_has_no_room_for_is_left_out() -> None:
