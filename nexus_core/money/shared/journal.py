@@ -55,6 +55,7 @@ class Journal:
         """Note a row; never fails. `is_all_kept`: the ledger's file has all before it."""
         if is_all_kept and self._end > _BYTES // 2:
             self._end = _END.size
+            _END.pack_into(self._memory, 0, self._end)  # before a row of before is written over
         try:
             client = row[_CLIENT]
             spent = self.spent_by(client if isinstance(client, str) else None)
@@ -104,11 +105,13 @@ def _entries(data: bytes) -> Iterator[Entry]:
     place = _END.size
     while place < len(data):
         (length,) = _LENGTH.unpack_from(data, place)
-        place += _LENGTH.size
-        row, spent = _decode(data[place : place + length])
+        start, place = place + _LENGTH.size, place + _LENGTH.size + length
+        try:
+            row, spent = _decode(data[start:place])
+        except msgspec.MsgspecError:
+            continue  # of another version, installed since the supervisor began
         if len(row) == len(COLUMNS):
             yield Entry(tuple(row), spent)
-        place += length
 
 
 def keep_rows(ledger: Path, rows: list[LedgerRow]) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from nexus_core.money.ledger import Ledger, hold
 from nexus_core.money.ledger_schema import LedgerRow, stored_as
@@ -47,6 +51,41 @@ def test_it_begins_anew_once_all_of_it_is_in_the_ledger() -> None:
         journal.write(long, is_all_kept=False)
 
     journal.write(row(request_id="b"), is_all_kept=True)
+
+    assert [one[0] for one in journal_rows(memory)] == ["b"]
+
+
+def test_wherever_its_worker_is_killed_whole_rows_are_read() -> None:
+    memory = make_journal()
+    journal, long = Journal(memory), row(request_id="a", asked_model="m" * 1_000_000)
+    for _ in range(5):
+        journal.write(long, is_all_kept=False)
+    found = list[tuple[str, ...]]()
+
+    def look(frame: FrameType, _event: str, _told: object) -> Any:
+        if frame.f_code is Journal.write.__code__:
+            found.append(tuple(str(one[0]) for one in journal_rows(memory)))
+            return look
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        journal.write(row(request_id="b"), is_all_kept=True)
+    finally:
+        sys.settrace(before)
+
+    assert {*found} <= {("a",) * 5, (), ("b",)}
+    assert found[-1] == ("b",)
+
+
+def test_a_row_that_a_worker_of_another_version_wrote_costs_no_other_row() -> None:
+    memory = make_journal()
+    journal = Journal(memory)
+    for one in ("a", "b"):
+        journal.write(row(request_id=one), is_all_kept=False)
+
+    os.pwrite(memory, b"\xc1", 12)  # where the first one begins
 
     assert [one[0] for one in journal_rows(memory)] == ["b"]
 
