@@ -162,7 +162,6 @@ ELSEWHERE = {
     "nexus_core/control/shared/leasing.py": "replicas/test_shared_money.py",
     "nexus_core/money/shared/ledger_id.py": "money/shared/test_shared_ledger.py",
     "nexus_core/money/shared/recovery.py": "replicas/test_shared_money.py",
-    "nexus_core/proxy/leases.py": "replicas/test_shared_slots.py",
     "nexus_core/state/leases/lease.py": "state/leases/test_counts.py",
     "nexus_core/keys/held.py": "scenarios/test_key_limits.py",
     "nexus_core/keys/live.py": "scenarios/test_keys.py",

@@ -219,7 +219,7 @@ class Shared:
                 alone = (
                     "keep the open zone in use"
                     if self.open_zone is None
-                    else ("have closed the open zone themselves")
+                    else "have closed the open zone themselves"
                 )
                 return f"{told}; without it they {alone}"
             case _:

@@ -129,11 +129,13 @@ def _entries(data: bytes) -> Iterator[Entry]:
     place = 0
     while place < len(data):
         (length,) = _LENGTH.unpack_from(data, place)
-        place += _LENGTH.size
-        row, spent = _decode(data[place : place + length])
+        start, place = place + _LENGTH.size, place + _LENGTH.size + length
+        try:
+            row, spent = _decode(data[start:place])
+        except msgspec.MsgspecError:
+            continue  # of another version, installed since the supervisor began
         if len(row) == len(COLUMNS):
             yield Entry(tuple(row), spent)
-        place += length
 
 
 def keep_rows(ledger: Path, rows: list[LedgerRow]) -> int:

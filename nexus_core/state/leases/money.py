@@ -95,6 +95,8 @@ class MoneyLeases:
         if is_first:
             return
         self._spent_at_first = self._bases = self._ledger = {}
+        if self._identity is not None:
+            self._identity = self._identity._replace(at_end=None)
         self._floors = self._floors.ended()
         for lease in self._accounts.values():
             lease.turn()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from nexus_core.money.ledger import Ledger, hold
 from nexus_core.money.ledger_schema import LedgerRow, stored_as
@@ -62,6 +66,41 @@ def test_it_goes_on_where_nothing_is_kept_in_a_file() -> None:
         journal.write(row(request_id=f"{number}", asked_model="m" * 1_000_000), 0, 0)
 
     assert [one[0] for one in journal_rows(memory)][-1:] == ["29"]
+
+
+def test_wherever_its_worker_is_killed_whole_rows_are_read() -> None:
+    memory = make_journal()
+    journal = Journal(memory)
+    for number, one in enumerate("aaabbb", 1):  # both halves are full
+        journal.write(row(request_id=one, asked_model="m" * 1_300_000), number, 0)
+    found = list[tuple[str, ...]]()
+
+    def look(frame: FrameType, _event: str, _told: object) -> Any:
+        if frame.f_code is Journal.write.__code__:
+            found.append(tuple(str(one[0]) for one in journal_rows(memory)))
+            return look
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        journal.write(row(request_id="c", asked_model="m" * 1_300_000), 7, 3)
+    finally:
+        sys.settrace(before)
+
+    assert {*found} == {("a", "a", "a", "b", "b", "b"), ("b", "b", "b"), ("b", "b", "b", "c")}
+    assert found[-1] == ("b", "b", "b", "c")
+
+
+def test_a_row_that_a_worker_of_another_version_wrote_costs_no_other_row() -> None:
+    memory = make_journal()
+    journal = Journal(memory)
+    for number, one in enumerate("ab", 1):
+        journal.write(row(request_id=one), number, 0)
+
+    os.pwrite(memory, b"\xc1", 28)  # where the first one begins
+
+    assert [one[0] for one in journal_rows(memory)] == ["b"]
 
 
 def test_what_it_has_no_room_for_is_left_out() -> None:

@@ -47,6 +47,17 @@ async def test_the_end_of_a_quarantine_is_heard_as_it_comes(own: StoreServer) ->
     assert time.monotonic() - started < 0.9  # else it is the next beat that hears it
 
 
+async def test_a_clock_that_goes_back_prolongs_no_quarantine(own: StoreServer) -> None:
+    link = make(own.url, "box-1")
+    hour = 3600 * 1000
+    ends = str(int(time.time() * 1000) + hour)  # as if it had begun before the step
+    async with running(link):
+        own.ask("SET", "{nexus:default}:quarantine", ends, "PX", str(hour))
+        own.ask("ZADD", "{nexus:default}:awaited", ends, "box-2.12345678")
+        await until(lambda: link.is_quarantined)
+        await until(lambda: not link.is_quarantined)
+
+
 async def test_a_reconnect_to_the_same_server_is_no_quarantine(own: StoreServer) -> None:
     async with cut_before(own.socket) as cut:
         patient = {"open_zone_lease_seconds": 5, "dead_after_seconds": 10}  # for a busy machine

@@ -96,8 +96,17 @@ local function await_others(gone)
     end
   end
   redis.call('ZADD', awaited, 0, gone or said.process)
+  -- Further ahead than anything is set: the clock went back.
+  local least, latest = tonumber(redis.call('GET', key('quarantine'))), now_ms + said.dead_ms
+  if least > now_ms + QUARANTINE_MS then
+    least = now_ms + QUARANTINE_MS
+    redis.call('SET', key('quarantine'), text(least), 'PX', QUARANTINE_MS)
+  end
+  for _, process in ipairs(redis.call('ZRANGEBYSCORE', awaited, '(' .. text(latest), '+inf')) do
+    redis.call('ZADD', awaited, latest, process)
+  end
   local last = redis.call('ZREVRANGE', awaited, 0, 0, 'WITHSCORES')
-  local ends = math.max(tonumber(redis.call('GET', key('quarantine'))), tonumber(last[2]))
+  local ends = math.max(least, tonumber(last[2]))
   if ends > now_ms then
     redis.call('PEXPIRE', key('quarantine'), ends - now_ms)
     redis.call('PEXPIRE', awaited, ends - now_ms + QUARANTINE_MS)
