@@ -71,7 +71,9 @@ def connect(url: str, seconds: float | None = None) -> Connection:
         return trying.result(seconds)
     except TimeoutError:
         trying.add_done_callback(_close)
-        raise psycopg.OperationalError(f"no connection within {seconds:g} s") from None
+        raise psycopg.OperationalError(
+            f"no connection within {seconds:g} s; connect_timeout in its URL may allow more"
+        ) from None
 
 
 def _connected(told: dict[str, Any]) -> Connection:
