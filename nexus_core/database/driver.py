@@ -77,12 +77,9 @@ def connect(url: str, seconds: float | None = None) -> Connection:
 
 
 def _connected(told: dict[str, Any]) -> Connection:
+    settings: dict[str, Any] = {**_USUAL, **told, **_ALWAYS}
     # Nothing is prepared on the server: behind a pooler the next statement may go to another one.
-    connection = psycopg.connect(
-        **{**_USUAL, **told, **_ALWAYS},
-        autocommit=True,
-        prepare_threshold=None,
-    )
+    connection = psycopg.connect(**settings, autocommit=True, prepare_threshold=None)
     connection.adapters.register_loader("numeric", _Number)
     return connection
 
