@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
+from redis import Redis
 
 from nexus_core.state.clock import lease_clock
+from nexus_core.state.valkey.program import program
 from tests.fleet.cut import cut_before
 from tests.fleet.server import StoreServer, store_server
 from tests.state.valkey.processes import Recorder, dying, make, running
@@ -140,3 +143,28 @@ async def test_a_quarantine_waits_for_nobody_who_has_left_or_has_a_successor(
         async with running(make(own.url, "box-2", **calm)):
             await until(lambda: not three.is_quarantined)
         assert lease_clock() - started < 5
+
+
+def test_nobody_is_back_before_what_it_knows_was_written_back(own: StoreServer) -> None:
+    redis = Redis(unix_socket_path=str(own.socket))
+    run, prefix = redis.info("server")["run_id"], "{nexus:default}:"
+
+    def beat(process: str, **said: object) -> dict[str, Any]:
+        told = {"process": process, "replica": process[:5], "run": run, "dead_ms": 60_000}
+        body = msgspec.json.encode({**told, "parts": {}, "takes": [], **said})
+        answer = redis.eval(program().body.decode(), 1, f"{prefix}run", "beat", body)
+        found: dict[str, Any] = msgspec.json.decode(answer)
+        return found
+
+    data = beat("box-1.1")["data"]
+    redis.flushall()
+    for seen in ({}, {"seen": {"box-2.1": 10}}):  # one that hears of it, and then says so
+        assert beat("box-1.1", data=data, **seen)["quarantine"]
+    redis.set(f"{prefix}quarantine", "1", px=60_000)  # a second later
+    assert beat("box-2.1", data=data)["quarantine"]
+    assert redis.exists(f"{prefix}quarantine")
+
+    assert beat("box-2.1", data=data, seen={})["quarantine"]
+
+    assert not redis.exists(f"{prefix}quarantine")
+    redis.close()
