@@ -158,7 +158,6 @@ ELSEWHERE = {
     "nexus_core/gateway.py": "fleet/test_live_fleet.py",
     "nexus_core/keys/bounds.py": "scenarios/test_limits.py",
     "nexus_core/keys/changes.py": "keys/test_store.py",
-    "nexus_core/keys/shared_limits.py": "replicas/test_shared_limits.py",
     "nexus_core/control/shared/leasing.py": "replicas/test_shared_money.py",
     "nexus_core/money/shared/ledger_id.py": "money/shared/test_shared_ledger.py",
     "nexus_core/money/shared/recovery.py": "replicas/test_shared_money.py",

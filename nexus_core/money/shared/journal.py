@@ -117,9 +117,9 @@ def spent_at_end(entries: Iterable[Entry], before: Spent | None) -> Spent | None
     month, amounts = before or ("", {})
     amounts = {**amounts}
     for _, spent in entries:
-        if spent is None or spent[0] < month:
+        if spent is None:
             continue
-        if spent[0] > month:
+        if spent[0] != month:
             month, amounts = spent[0], {}
         amounts |= spent[1]
     return (month, amounts) if month else None

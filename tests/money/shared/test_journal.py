@@ -162,6 +162,8 @@ def test_it_tells_what_its_worker_had_spent_with_the_last_row_of_each_account() 
     assert known == ("2026-12", {**amounts, "key:desk": 1})
     later = spent_at_end(journal_entries(memory), ("2026-11", {"*": 900}))
     assert later == ("2026-12", amounts)
+    # A clock was wrong for a while.
+    assert spent_at_end(journal_entries(memory), ("2027-01", {"key:desk": 900})) == later
 
 
 def test_a_worker_that_notes_nothing_leaves_what_the_one_before_it_had_spent() -> None:
