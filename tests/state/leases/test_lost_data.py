@@ -49,7 +49,7 @@ class One:
         self.books.spent = ledger
         self._redis = redis
         self.process.link._run_id = str(redis.info("server")["run_id"])
-        known = {None: ledger}
+        known: dict[str | None, int] = {None: ledger}
         self.process.money.join(Identity(f"box-{number}"), known, known, self._recover)
 
     def _recover(self, rows: tuple[Recovered, ...]) -> None:
