@@ -89,18 +89,20 @@ async def list_for_anthropic(view: View) -> bytes:
     https://platform.claude.com/docs/en/api/models-list
     """
     listed = json.loads(await list_models(view))["data"]
-    data = [
-        {
-            "type": "model",
-            "id": entry["id"],
-            "display_name": entry["display_name"],
-            "created_at": datetime.fromtimestamp(entry["created"], UTC).isoformat(),
-        }
-        for entry in listed
-    ]
+    data = [describe_for_anthropic(entry) for entry in listed]
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     page = {"data": data, "has_more": False, "first_id": first, "last_id": last}
     return json.dumps(page).encode()
+
+
+def describe_for_anthropic(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The same model as Anthropic's clients read it."""
+    return {
+        "type": "model",
+        "id": entry["id"],
+        "display_name": entry["display_name"],
+        "created_at": datetime.fromtimestamp(entry["created"], UTC).isoformat(),
+    }
 
 
 def is_googles(scope: Scope) -> bool:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
+from nexus_core.api.asgi.messages import header
 from nexus_core.api.health import read_health
 from nexus_core.api.models import (
+    describe_for_anthropic,
     describe_for_google,
     find_model,
     is_googles,
@@ -54,11 +56,13 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/v1/models/{model:path}")
     async def model(request: Request, model: str) -> dict[str, Any]:
-        """One model or alias; to Google's clients in the shape of their API."""
+        """One model or alias; to clients of Anthropic and Google in the shape of their API."""
         view = view_of(gateway, request.scope)
         found = find_model(view, model)
         if found is None:
             raise await not_served(view, model, "/v1/models")
+        if header(request.scope, b"anthropic-version") is not None:
+            return describe_for_anthropic(found)
         if is_googles(request.scope):
             return describe_for_google(view, model)
         return found

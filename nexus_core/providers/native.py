@@ -256,7 +256,8 @@ def _needs_all(request: Request) -> bool:
     if request.dialect is DialectName.RESPONSES:
         from nexus_core.dialects.openai_responses.passed import has_own_tools
 
-        return has_own_tools(request)
+        # Its events have no output_index, without which OpenAI's own SDK can't put them together.
+        return request.is_streaming or has_own_tools(request)
     return False
 
 

@@ -91,6 +91,19 @@ async def test_tools_that_its_responses_api_leaves_out_reach_the_model_as_functi
     assert function["function"]["name"] == name
 
 
+async def test_a_stream_of_responses_is_made_of_chats_since_its_own_has_no_indices() -> None:
+    got = await _asked("/v1/responses", {"model": "m", "input": "hi", "stream": True})
+
+    assert got.target == "/v1/chat/completions"
+    assert json.loads(got.body)["stream"] is True
+
+
+async def test_a_whole_response_passes() -> None:
+    got = await _asked("/v1/responses", {"model": "m", "input": "hi"})
+
+    assert got.target == "/v1/responses"
+
+
 async def test_a_form_that_its_responses_api_ignores_is_asked_for_in_chats() -> None:
     form = {"type": "json_schema", "name": "x", "schema": FORM}
 

@@ -101,6 +101,18 @@ async def test_anthropics_client_lists_the_models() -> None:
     assert plain["object"] == "list"
 
 
+async def test_anthropics_client_reads_one_model() -> None:
+    async with (
+        upstreams(hang) as (up,),
+        running(local(up.url)) as nexus,
+        sdk(nexus) as client,
+    ):
+        found = await client.models.retrieve("m")
+
+    assert (found.id, found.display_name, found.type) == ("m", "m", "model")
+    assert found.created_at.year >= 1970
+
+
 async def test_a_count_for_an_unknown_model_is_not_found() -> None:
     async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
         answer = await count(nexus, COUNTED | {"model": "nobody"})
