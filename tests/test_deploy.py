@@ -75,6 +75,16 @@ def test_the_balancer_knows_every_replica_and_outwaits_them(services: dict[str, 
     assert services["balancer"]["ports"] == ["8000:8000"]
 
 
+def test_the_balancer_finds_a_replica_that_is_made_anew_elsewhere() -> None:
+    text = (DEPLOY / "haproxy.cfg").read_text("utf-8")
+
+    names = re.search(r"^resolvers (\S+)\n +parse-resolv-conf", text, re.M)
+    assert names is not None
+    (servers,) = re.findall(r"^ +default-server (.*)$", text, re.M)
+    assert f"resolvers {names[1]}" in servers
+    assert re.search(r"init-addr \S*none$", servers)  # it starts where one is not there yet
+
+
 def test_the_store_evicts_nothing_and_forgets_nothing(services: dict[str, Any]) -> None:
     command = services["valkey"]["command"]
 

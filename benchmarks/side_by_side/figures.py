@@ -164,7 +164,7 @@ def growth_mb(gateway: Running, body: bytes, requests: int) -> float:
 
 
 def make_requests(gateway: Running, body: bytes, requests: int) -> int:
-    """Make at least so many; gives how many it were."""
+    """Make at least so many; gives how many there were."""
     made = 0
     while made < requests:
         made += generate(gateway.port, body, 16, 1).requests

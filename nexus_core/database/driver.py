@@ -71,16 +71,15 @@ def connect(url: str, seconds: float | None = None) -> Connection:
         return trying.result(seconds)
     except TimeoutError:
         trying.add_done_callback(_close)
-        raise psycopg.OperationalError(f"no connection within {seconds:g} s") from None
+        raise psycopg.OperationalError(
+            f"no connection within {seconds:g} s; connect_timeout in its URL may allow more"
+        ) from None
 
 
 def _connected(told: dict[str, Any]) -> Connection:
+    settings: dict[str, Any] = {**_USUAL, **told, **_ALWAYS}
     # Nothing is prepared on the server: behind a pooler the next statement may go to another one.
-    connection = psycopg.connect(
-        **{**_USUAL, **told, **_ALWAYS},
-        autocommit=True,
-        prepare_threshold=None,
-    )
+    connection = psycopg.connect(**settings, autocommit=True, prepare_threshold=None)
     connection.adapters.register_loader("numeric", _Number)
     return connection
 

@@ -147,7 +147,7 @@ class Ledger:
         """
         if self.journal is not None:
             row = _as_row(row)
-            self.journal.write(row, is_all_kept=self._settled == self._appended)
+            self.journal.write(row, self._appended + (self.path is not None), self._settled)
         elif self.problem is not None:
             row = _as_row(row)  # which needs less room while it waits
         if self.path is None:

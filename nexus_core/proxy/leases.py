@@ -141,7 +141,8 @@ class Leases:
                 continue
             slot = self._slots.get(name)
             if slot is None:
-                self._slots[name] = self._counts.share(self._count(name, most))
+                self._slots[name] = slot = self._count(name, most)
+                self._counts.share(slot)
             else:
                 slot.most, slot.used = most, self._used(name)
                 slot.changed()
@@ -149,6 +150,8 @@ class Leases:
 
     def _count(self, name: str, most: int) -> Count:
         def changed() -> None:
+            if self._slots.get(name) is not count:
+                return  # the backend was removed while the store was asked
             self._heed(name, count)
             slots = self._counts.may_try(count)
             self._is_granting = True

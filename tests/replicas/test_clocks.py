@@ -11,13 +11,22 @@ from typing import Any
 
 import pytest
 
+from nexus_core.money.months import Month
 from tests.fleet.clocks import wrong_clock
 from tests.fleet.replica import Replica, backend, replicas
 from tests.fleet.server import StoreServer
 from tests.fleet.upstream import upstream
 from tests.forked import COMMAND
 from tests.replicas.test_shared_limits import BEARER, KEYS, ask
-from tests.replicas.test_shared_money import pause
+from tests.replicas.test_shared_money import (
+    COST_USD,
+    config,
+    pause,
+    rows,
+    spend_the_rest,
+    spent_usd,
+)
+from tests.waiting import until
 
 HOUR = 3600.0
 SECONDS = 6.0
@@ -80,3 +89,33 @@ async def test_a_replica_with_a_wrong_clock(
             assert max(waits) <= 2
             assert dead == []
             assert serving.most_in_flight <= 3
+
+
+@pytest.mark.slow_fleet
+async def test_a_replica_that_is_in_the_next_month_already(
+    tmp_path: Path, store: StoreServer
+) -> None:
+    to_end = Month.of(time.time()).end - time.time()
+    limit, late = 0.3, 10.0  # seconds of the month that box-2 has left, the start among them
+    urls: dict[str, str | dict[str, str]] = {
+        name: {"NEXUS_REDIS_URL": store.url, **wrong_clock(to_end + ahead)}
+        for name, ahead in (("box-1", HOUR), ("box-2", -late))
+    }
+    async with upstream() as serving:
+        tables, began = config(serving, limit), time.monotonic()
+        with replicas(tmp_path, tables, urls, fresh=COMMAND, CLOUD_KEY="k") as (early, last):
+            await asyncio.gather(early.ready(), last.ready())
+            await asyncio.gather(spend_the_rest([early]), spend_the_rest([last]))
+            assert time.monotonic() - began < late - 1
+            of_both = len(serving.arrived)
+
+            async def has_turned() -> bool:
+                return time.monotonic() - began > late + 1 and await spent_usd(last) >= limit
+
+            await until(has_turned, 2 * late)
+            assert len(rows(early)) in (30, 31)
+            assert len(rows(last)) in (30, 31)
+            await spend_the_rest([early, last])
+
+            sys.stderr.write(f"{of_both} in two months, {len(serving.arrived)} after the turn\n")
+            assert 2 * limit / COST_USD <= len(serving.arrived) <= 2 * limit / COST_USD + 2

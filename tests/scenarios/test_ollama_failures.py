@@ -38,7 +38,7 @@ from tests.scenarios.ollama_api import (
         (CHAT, SHORT | {"tools": [{"type": "function"}]}, "tools[0].function.name"),
         (CHAT, SHORT | {"stream": "yes"}, "stream"),
         (EMBED, {"input": [1]}, "input"),
-        (EMBEDDINGS, {}, "prompt"),
+        (EMBEDDINGS, {"prompt": [1]}, "prompt"),
     ],
 )
 async def test_what_cant_be_told_is_refused_by_name(

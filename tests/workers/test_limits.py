@@ -20,7 +20,7 @@ from tests.fleet.replica import backend
 from tests.fleet.upstream import Upstream, upstream
 from tests.replicas.test_shared_money import BODY, COST_USD, config
 from tests.waiting import until
-from tests.workers.several import workers
+from tests.workers.several import children, workers
 
 CHAT = "/v1/chat/completions"
 DEAD_AFTER_SECONDS = 5  # what a private store goes by
@@ -101,6 +101,43 @@ async def test_workers_have_one_budget(tmp_path: Path, kills: int) -> None:
             assert in_ledger_usd(tmp_path / "nexus.db") == pytest.approx(spent, abs=1e-9)
         finally:
             await nexus.kill()
+
+
+@pytest.mark.slow_fleet
+async def test_where_all_workers_and_their_store_are_killed_nothing_is_counted_twice(
+    tmp_path: Path,
+) -> None:
+    limit, asked = 3.0, 100
+    async with upstream() as serving:
+        nexus = await start(tmp_path, config(serving, limit), CLOUD_KEY="k")
+        try:
+            for _ in range(asked):
+                assert await ask(nexus.url) == 200
+            before = {*children(nexus.pid)}
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+            await until(lambda: len(workers(nexus.pid)) == 2)
+            await until(lambda: len({*children(nexus.pid)} - before) == len(before))
+
+            await answered(nexus.url, 20)  # by both, once they have heard from the new store
+            billed = round(len(serving.arrived) * COST_USD, 6)
+
+            async def is_counted() -> bool:
+                return await spent_usd(nexus.url) >= billed - 1e-9
+
+            await until(is_counted)
+            spent = await spent_usd(nexus.url)
+            sys.stderr.write(f"all killed: billed {billed}, counted {spent} of {limit}\n")
+            assert spent <= billed + 10 * COST_USD  # of what may have been spent untold
+        finally:
+            await nexus.kill()
+
+
+async def answered(url: str, times: int) -> None:
+    """Ask until so many requests were answered."""
+    count = 0
+    while count < times:
+        count += await ask(url) == 200
 
 
 @pytest.mark.slow_fleet

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from nexus_core import __version__
 from nexus_core.config.schema import Config
+from nexus_core.config.sections.fleet import host_name
 from nexus_core.control.actions import is_echo
 from nexus_core.control.commands import (
     ClearCooldown,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _TELL_SECONDS = 0.25  # that an operator waits for the store
 _FIRST_WORD_SECONDS = 0.25  # that the first requests after the start wait for it
 
@@ -142,8 +144,12 @@ class Shared:
             await self.link.run()
 
     def listens_at(self, host: str, port: int) -> None:
-        """Where this process listens; others are told it where [fleet] names no address."""
+        """Where this process listens; others are told it where [fleet] names no address.
+
+        At every address of the machine they find it by its name: 0.0.0.0 would be their own.
+        """
         if self.config.advertise is None:
+            host = host_name() if host in _EVERYWHERE else host
             name = f"[{host}]" if ":" in host else host
             self.address = f"http://{name}:{port}"
 
@@ -213,7 +219,7 @@ class Shared:
                 alone = (
                     "keep the open zone in use"
                     if self.open_zone is None
-                    else ("have closed the open zone themselves")
+                    else "have closed the open zone themselves"
                 )
                 return f"{told}; without it they {alone}"
             case _:

@@ -152,13 +152,29 @@ class MoneyLease:
             told["limit"] = str(limit)
         return told
 
-    def seen(self, owner: str) -> JsonObject:
-        """What is written back to a store that has lost its data."""
+    def seen(self) -> dict[str, JsonObject]:
+        """What is known of all owners, as last heard."""
         return {
-            "spent": {**self.seen_spent, owner: str(self.spent)},
-            "granted": {**self.seen_granted, owner: str(self.ceiling)},
+            "spent": {**self.seen_spent},
+            "granted": {**self.seen_granted},
             "floor": {**self.seen_floor},
         }
+
+    def seen_by(self, owner: str) -> JsonObject:
+        """What is written back to a store that has lost its data."""
+        seen = self.seen()
+        seen["spent"][owner] = str(self.spent)
+        seen["granted"][owner] = str(self.ceiling)
+        return {**seen}
+
+    def see(self, told: JsonObject, *, restores: bool) -> None:
+        """Keep what the store says of all owners; what was known before, where it lost that."""
+        spent, granted = table(told.get("spent")), table(told.get("granted"))
+        floor = table(told.get("floor"))
+        if restores:
+            spent, granted = _larger(spent, self.seen_spent), _larger(granted, self.seen_granted)
+            floor = _larger(floor, self.seen_floor)
+        self.seen_spent, self.seen_granted, self.seen_floor = spent, granted, floor
 
     def hear(self, told: JsonObject, owner: str, *, is_beat: bool, restores: bool) -> None:
         """Go by what the store says of the account.
@@ -168,14 +184,10 @@ class MoneyLease:
             is_beat: it speaks of all that was told, not of a request.
             restores: it does not know again what others write back.
         """
-        spent, granted = table(told.get("spent")), table(told.get("granted"))
-        floor = table(told.get("floor"))
+        self.reported = int(table(told.get("spent")).get(owner, "0"))
+        self.see(told, restores=restores)
+        spent, floor = self.seen_spent, self.seen_floor
         ceiling = int(told.get("ceiling", "0"))
-        self.reported = int(spent.get(owner, "0"))
-        if restores:
-            spent, granted = _larger(spent, self.seen_spent), _larger(granted, self.seen_granted)
-            floor = _larger(floor, self.seen_floor)
-        self.seen_spent, self.seen_granted, self.seen_floor = spent, granted, floor
         others = sum(int(nano) for who, nano in spent.items() if who != owner)
         self.room = None if told.get("room") is None else int(told["room"])
         self.ceiling = ceiling if is_beat else max(self.ceiling, ceiling)

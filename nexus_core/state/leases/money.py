@@ -95,6 +95,8 @@ class MoneyLeases:
         if is_first:
             return
         self._spent_at_first = self._bases = self._ledger = {}
+        if self._identity is not None:
+            self._identity = self._identity._replace(at_end=None)
         self._floors = self._floors.ended()
         for lease in self._accounts.values():
             lease.turn()
@@ -265,7 +267,10 @@ class MoneyLeases:
         self._is_restoring = self._link.restores
         said |= self._floors.report(is_anew=self._is_restoring)
         if not self._is_joined:
-            return {**said, **start, "join": True}
+            said |= {**start, "join": True}
+            if self._link.restores:
+                said["seen"] = {lease.name: lease.seen() for lease in self._accounts.values()}
+            return said
         at = self._clock()
         told = {
             lease.name: lease.report(at, is_limited=self.is_enforced)
@@ -275,7 +280,7 @@ class MoneyLeases:
         if self._link.restores:
             said |= start
             said["seen"] = {
-                lease.name: lease.seen(self._owner) for lease in self._accounts.values()
+                lease.name: lease.seen_by(self._owner) for lease in self._accounts.values()
             }
         return said
 
@@ -286,6 +291,9 @@ class MoneyLeases:
         self._floors.hear(answer)
         if self._told_month != self.month:
             return  # it speaks of the month that has ended meanwhile
+        for name, told in tables(answer.get("seen")).items():
+            if name in self._accounts:
+                self._accounts[name].see(told, restores=self._link.restores)
         if "joined" in answer:
             if not self._is_joined:
                 self._begin(tables(answer["joined"]), is_first=bool(answer.get("first")))

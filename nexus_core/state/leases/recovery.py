@@ -72,6 +72,8 @@ def recover(
     """
     lost, presumed = dict[str, int](), dict[str, int]()
     own, siblings, known_of = dict[str, int](), dict[str, int](), dict[str, int]()
+    if not _knows(found.get(EVERYBODY, {}), owner):
+        at_end = None  # the store lost its data: who was first counts all that the ledger says
     for name in {*found, *ledger, EVERYBODY}:
         known = found.get(name, {})
         spent = {who: int(nano) for who, nano in table(known.get("spent")).items()}
@@ -94,6 +96,10 @@ def recover(
         for name in own
     }
     return Before(bases, added, missing)
+
+
+def _knows(account: JsonObject, owner: str) -> bool:
+    return any(owner in table(account.get(told)) for told in ("spent", "granted"))
 
 
 def in_accounts(by_client: Mapping[str | None, int]) -> dict[str, int]:

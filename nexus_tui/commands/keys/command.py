@@ -24,6 +24,7 @@ class Place(Protocol):
     """Where keys are changed: a running Nexus, or the store of one that does not run."""
 
     where: str  # for people
+    replica: str | None  # that answered last; None where no fleet is asked
 
     def listed(self) -> dict[str, Any]: ...
     def shown(self, name: str) -> dict[str, Any]: ...
@@ -153,25 +154,38 @@ def _list(place: Place, options: argparse.Namespace) -> int:
         environment: list[Mapping[str, Any]] = told.get("environment") or []
         lines = list_lines(told["keys"], environment)
     _tell(told, options, *lines)
+    _say_whose_counts(place)
     if problem := told.get("problem"):
         say(f"keys: {problem}")
     return DONE
 
 
 def _show(place: Place, options: argparse.Namespace) -> int:
-    return _tell_key(place.shown(options.name), options)
+    return _tell_key(place, place.shown(options.name), options)
 
 
 def _limit(place: Place, options: argparse.Namespace) -> int:
-    return _tell_key(place.limit(options.name, _asked(options)), options)
+    return _tell_key(place, place.limit(options.name, _asked(options)), options)
 
 
-def _tell_key(told: dict[str, Any], options: argparse.Namespace) -> int:
+def _tell_key(place: Place, told: dict[str, Any], options: argparse.Namespace) -> int:
     from nexus_tui.commands.keys.shown import key_lines
 
     with understood():
         lines = [] if options.json else key_lines(told)
-    return _tell(told, options, *lines)
+    _tell(told, options, *lines)
+    _say_whose_counts(place)
+    return DONE
+
+
+def _say_whose_counts(place: Place) -> None:
+    from nexus_tui.text.escape import escaped
+
+    if place.replica is not None:
+        say(
+            f"keys: requests, tokens and parallel are those of replica {escaped(place.replica)} "
+            "alone; --url asks another"
+        )
 
 
 def _block(place: Place, options: argparse.Namespace) -> int:

@@ -60,6 +60,7 @@ class RunningNexus:
 
     def __init__(self, url: str, config: Config) -> None:
         self.where = url
+        self.replica: str | None = None  # of a fleet, that answered last
         self._config = config
 
     def listed(self) -> dict[str, Any]:
@@ -104,6 +105,7 @@ class RunningNexus:
             httpx.Client(base_url=self.where, timeout=seconds, trust_env=False) as client,
         ):
             answer = client.request(method, path, json=body, headers=headers)
+        self.replica = answer.headers.get("x-nexus-replica")
         content: dict[str, Any] = content_of(answer, self._config)
         return content
 
@@ -120,6 +122,7 @@ class KeptKeys:
 
     def __init__(self, store: KeyStorage, where: str, config: Config) -> None:
         self.where = where
+        self.replica: str | None = None
         self._store = store
         self._config = config
         self._taken = [key.name for key in config.auth.api_keys]

@@ -1,6 +1,9 @@
-"""How much of an account is asked for at once, with a real store."""
+"""How much of an account is asked for at once, with a real store; and what may be spent of it."""
 
 from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fleet.server import StoreServer
 from tests.state.leases.processes import joined, process
@@ -60,3 +63,21 @@ async def test_of_a_small_limit_a_process_that_is_killed_takes_a_small_part_alon
                 await one.beat(1)
 
         assert 50 * COST < most <= limit / 100
+
+
+_AMOUNT = st.integers(0, 2**60)
+
+
+@given(_AMOUNT, st.lists(st.tuples(*[_AMOUNT] * 5), max_size=2))
+def test_an_estimate_is_covered_where_each_account_has_so_much_left(
+    nano: int, accounts: list[tuple[int, ...]]
+) -> None:
+    one, leases = process("redis://127.0.0.1:1", "box-1"), []
+    one.term.renew(one.term.clock())
+    for number, (ceiling, base, spent, reserved, pledged) in enumerate(accounts):
+        lease, books = one.account(10**9, f"key-{number}")
+        lease.ceiling, lease.base, lease.pledged = ceiling, base, pledged
+        books.spent, books.reserved = spent, reserved
+        leases.append(lease)
+
+    assert one.money.covers(leases, nano) == all(lease.left >= nano for lease in leases)

@@ -88,6 +88,7 @@ async def test_both_limits_of_a_key_are_granted_or_none(store: StoreServer) -> N
 
         wait = await one.rates.obtain((Need(requests, 1), Need(tokens, 50)))
 
+        assert wait is not None
         assert 29 < wait <= 30
         beats = one.link.beats
         await until(lambda: one.link.beats > beats)

@@ -84,20 +84,30 @@ local function place(process) return string.match(process, '^(.*)%.') end
 -- The quarantine ends when everybody has written back who was heard before the data were lost, or
 -- counts as dead by what those say who heard it. In its place another process may have begun.
 local function await_others(gone)
-  local awaited = key('awaited')
+  local awaited, own = key('awaited'), place(said.process)
+  -- One that has not heard of it yet does so now, and writes back with its next beat.
+  local has_news = given(said.data) ~= nil and said.data ~= ctx.data and not given(said.seen)
   for process, ago_ms in pairs(given(said.seen) or {}) do
-    if place(process) ~= place(said.process) then
+    if place(process) ~= own then
       redis.call('ZADD', awaited, 'NX', math.max(0, now_ms + said.dead_ms - ago_ms), process)
     end
   end
   for _, process in ipairs(redis.call('ZRANGEBYSCORE', awaited, '(0', '+inf')) do
-    if place(process) == place(said.process) or process == gone then
-      redis.call('ZADD', awaited, 0, process)
-    end
+    local has_successor = place(process) == own and process ~= said.process
+    if has_successor or process == gone then redis.call('ZADD', awaited, 0, process) end
   end
-  redis.call('ZADD', awaited, 0, gone or said.process)
+  if gone or not has_news then redis.call('ZADD', awaited, 0, gone or said.process) end
+  -- Further ahead than anything is set: the clock went back.
+  local least, latest = tonumber(redis.call('GET', key('quarantine'))), now_ms + said.dead_ms
+  if least > now_ms + QUARANTINE_MS then
+    least = now_ms + QUARANTINE_MS
+    redis.call('SET', key('quarantine'), text(least), 'PX', QUARANTINE_MS)
+  end
+  for _, process in ipairs(redis.call('ZRANGEBYSCORE', awaited, '(' .. text(latest), '+inf')) do
+    redis.call('ZADD', awaited, latest, process)
+  end
   local last = redis.call('ZREVRANGE', awaited, 0, 0, 'WITHSCORES')
-  local ends = math.max(tonumber(redis.call('GET', key('quarantine'))), tonumber(last[2]))
+  local ends = math.max(least, tonumber(last[2] or 0))
   if ends > now_ms then
     redis.call('PEXPIRE', key('quarantine'), ends - now_ms)
     redis.call('PEXPIRE', awaited, ends - now_ms + QUARANTINE_MS)

@@ -10,7 +10,7 @@ if verb == 'forget' then answer.forgotten = forget() end
 answer.takes = taken()
 -- Last: what this process wrote back holds for those that come after it.
 if ctx.quarantine and not ctx.late and verb ~= 'take' and verb ~= 'forget' then
-  await_others(verb == 'leave' and other or nil)
+  await_others(verb == 'leave' and (other or said.process) or nil)
 end
 answer.quarantine = ctx.quarantine
 answer.quarantine_ms = ctx.quarantine and redis.call('PTTL', key('quarantine')) or nil

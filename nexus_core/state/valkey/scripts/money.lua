@@ -176,6 +176,15 @@ local function join(ctx, said)
   return { joined = found, first = is_first and true or false }
 end
 
+-- All that is known: who joins may be the last one that lives, when data are lost again.
+local function known(ctx, said)
+  local found = {}
+  for _, name in ipairs(redis.call("SMEMBERS", ctx.key("accounts:" .. said.month))) do
+    found[name] = told(account_at(ctx, said.month, name))
+  end
+  return found
+end
+
 -- What a database says that ledgers spent.
 local function raise_floors(ctx, said)
   for name, floors in pairs(given(said.floors) or {}) do
@@ -195,7 +204,9 @@ end
 function money.report(ctx, said)
   if said.join then
     -- In quarantine nobody knows yet what was spent and held in its name.
-    return ctx.quarantine and {} or join(ctx, said)
+    local answer = ctx.quarantine and {} or join(ctx, said)
+    answer.seen = known(ctx, said)
+    return answer
   end
   if not said.owner then return {} end
   local is_mine, seq = standing(ctx, said.owner)

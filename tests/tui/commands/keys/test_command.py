@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from nexus_core.config.schema import AuthConfig, Config, StorageConfig
+from nexus_core.config.sections.fleet import FleetConfig
 from nexus_core.gateway import Gateway
 from tests.api.in_thread import in_thread
 from tests.tui.process.test_cli import run
@@ -22,10 +23,12 @@ NO_NEXUS = ("--port", "9")  # nothing listens there
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[str]:
+def serving(directory: Path, fleet: FleetConfig | None = None) -> Iterator[str]:
     """A Nexus that keeps its keys in the folder and has an admin key; gives its address."""
     config = Config(
-        auth=AuthConfig(admin_key=b"root"), storage=StorageConfig(path=str(directory / "n.db"))
+        auth=AuthConfig(admin_key=b"root"),
+        storage=StorageConfig(path=str(directory / "n.db")),
+        fleet=fleet,
     )
     with in_thread(lambda: Gateway(config)) as port:
         yield f"127.0.0.1:{port}"
@@ -70,6 +73,21 @@ def test_a_running_nexus_goes_by_a_change_at_once(tmp_path: Path) -> None:
         without = keys(tmp_path, "list", "--url", url)
         assert (without.returncode, without.stdout) == (2, "")
         assert "NEXUS_ADMIN_KEY" in without.stderr
+
+
+def test_a_replica_says_that_the_counts_are_its_own(tmp_path: Path) -> None:
+    keys(tmp_path, "create", "laptop")
+    nowhere = FleetConfig(url=f"unix://{tmp_path}/none.sock", replica="box-1")
+    own = "requests, tokens and parallel are those of replica box-1 alone; --url asks another"
+    for fleet in (nowhere, None):
+        with serving(tmp_path, fleet) as url:
+            for asked in (("list",), ("show", "laptop"), ("list", "--json")):
+                told = keys(tmp_path, *asked, "--url", url, NEXUS_ADMIN_KEY="root")
+
+                assert told.returncode == 0, told.stderr
+                assert (own in told.stderr) is (fleet is not None)
+                assert own not in told.stdout
+    assert "replica" not in keys(tmp_path, "list").stderr
 
 
 def test_whoever_makes_the_first_key_is_told_that_requests_need_one_now(tmp_path: Path) -> None:
