@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from nexus_core.observe.record import RequestRecord
 from nexus_tui.text.escape import escaped
@@ -16,6 +17,9 @@ from nexus_tui.widgets.base.filter_lines import filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.cells.requests import LEAD, RequestColumns, request_line
+
+# A request by its record, as numbers begin anew after a restart; its version; whether it is marked.
+_Drawn: TypeAlias = tuple[RequestRecord, int, bool]
 
 
 class RequestList(SortableList):
@@ -43,7 +47,7 @@ class RequestList(SortableList):
         self._of_several = RequestColumns(own_columns, is_fleet=True)
         self._names_replicas = view.names_replicas
         self._seq = -1  # of the row under the cursor
-        self._kept: dict[tuple[int, int, bool], Line] = {}  # the rows in sight,
+        self._kept: dict[_Drawn, Line] = {}  # the rows in sight,
         self._kept_for: Layout = ()  # in these columns
         self.filtered = Filtered(
             kind="requests",
@@ -146,13 +150,13 @@ class RequestList(SortableList):
         view, marked = self._view.view, self._view.marked
         columns = self.columns(width)
         before = self._kept if columns is self._kept_for else {}
-        drawn = dict[tuple[int, int, bool], Line]()
+        drawn = dict[_Drawn, Line]()
         self._kept, self._kept_for = drawn, columns
         lines: list[Line] = []
         for index in range(first, last):
             row = view[-1 - index]
             is_marked = bool(marked) and row in marked
-            key = (row.seq, row.version, is_marked)
+            key = (row, row.version, is_marked)
             line = before.get(key)
             if line is None:
                 line = request_line(row, columns, is_marked=is_marked)

@@ -107,10 +107,11 @@ async def test_a_model_is_loaded_by_a_request_with_nothing_to_embed() -> None:
         nothings: tuple[str | list[str], ...] = ("", [])
         told = [(await sdk.embed("m", nothing)).embeddings for nothing in nothings]
         unsaid = await nexus.http.post("/api/embed", json={"model": "m"})
+        seen = await nexus.http.post("/api/embed", json={"model": "m", "images": ["aGk="]})
         old = await sdk.embeddings("m")
 
     assert told == [[], []]
-    assert unsaid.json() == {"model": "m", "embeddings": []}
+    assert unsaid.json() == seen.json() == {"model": "m", "embeddings": []}
     assert list(old.embedding) == []
     assert up.received == []
 

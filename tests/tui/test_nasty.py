@@ -288,3 +288,20 @@ async def test_what_still_wants_to_be_drawn_while_the_app_ends_is_no_crash() -> 
     app.notice("done")
     app._notices._clear("done")
     assert app.crash is None
+
+
+async def test_after_a_restart_the_first_request_is_not_drawn_as_the_first_one_before_it() -> None:
+    stage, successor = make_stage(plays=False), make_stage(plays=False).gateway
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        publish(stage.gateway, "before", Story(0, "llama3:70b", "vllm-a"))
+        app.painter.paint()
+        assert "llama3:70b" in await press(pilot, "2")
+        stage.source.follow(successor)
+        publish(successor, "after", Story(0, "qwen2.5:7b", "lmstudio"))
+        app.painter.paint()
+        text = await press(pilot)
+
+    assert "qwen2.5:7b" in text
+    assert "llama3:70b" not in text

@@ -13,5 +13,5 @@ Between a client's format and a backend's:
   format, judged as such, then written anew by `Bridge.writer` |
 
 So a dialect knows its own format and the hub's, and no third; and nothing is translated twice where
-the formats are the same. `providers.foreign` does the third row, for every provider.
+the formats are the same. `providers.prepared` does the third row, for every provider.
 """

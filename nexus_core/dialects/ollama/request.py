@@ -61,7 +61,9 @@ def is_probe(request: Request) -> bool:
 
     https://docs.ollama.com/faq#how-do-i-keep-a-model-loaded-in-memory-or-make-it-unload-immediately
     """
-    return not request.parsed.get(PROMPT[request.path]) and not request.parsed.get("images")
+    fields = request.parsed
+    has_images = request.path == GENERATE.path and bool(fields.get("images"))
+    return not fields.get(PROMPT[request.path]) and not has_images
 
 
 def unloads(request: Request) -> bool:

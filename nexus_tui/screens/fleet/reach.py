@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 
 from nexus_tui.screens.dialog import Choose, Option
 from nexus_tui.sources.fleet.replica import Roll
-from nexus_tui.text.numbers import fit
+from nexus_tui.text.numbers import count, fit, noun
 from nexus_tui.view.replicas import Reach, confirmed, has_reached_all, reach_lines
 from nexus_tui.widgets.base.lines import Line, LineWidget
 
@@ -57,8 +57,8 @@ def _count(fleet: Roll, now: float) -> Line:
 
 
 def _told(ended: int) -> Line:
-    what = "running request" if ended == 1 else "running requests"
-    return ((f" {ended:,} {what} ended on all of them", "text"),)
+    what = noun(ended, "running request")
+    return ((f" {count(ended)} {what} ended on all of them", "text"),)
 
 
 class ReachDialog(Choose[bool]):

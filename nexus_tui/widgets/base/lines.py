@@ -23,6 +23,7 @@ from nexus_tui.text.numbers import wrap
 
 Cell = tuple[str, str]  # text, name of a style
 Line = tuple[Cell, ...]
+_UNKNOWN: Line = (("", "text"),)  # blank, and differs from whatever is drawn
 
 
 @runtime_checkable
@@ -151,7 +152,7 @@ class LineWidget(Widget):
     def forget(self) -> None:
         """Let the next drawing paint every line, as if none were on the screen."""
         self._look = None
-        self._lines = []
+        self._lines = [_UNKNOWN] * self.size.height
         self._strips.clear()
         self._inks.clear()
 
@@ -183,7 +184,7 @@ class LineWidget(Widget):
             return
         for y in (self.cursor_line, line):
             if 0 <= y < len(self._lines):
-                self._lines[y] = ()  # differs from any row, so it is painted
+                self._lines[y] = _UNKNOWN
                 self._strips.pop(y, None)
         self.cursor_line = line
 

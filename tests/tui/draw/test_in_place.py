@@ -171,3 +171,22 @@ async def test_painting_leaves_nothing_to_the_garbage_collector(
             gc.enable()
 
     assert found < 49  # not even one object a line
+
+
+async def test_what_a_shorter_list_leaves_is_blank_where_every_line_is_to_be_painted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = make(monkeypatch)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "1")
+        board = app.tabs.dashboard.list
+        long, short = [(("x" * 120, "text"),)] * 5, [(("y" * 120, "text"),)] * 3
+        monkeypatch.setattr(board, "lines", lambda *_: long)
+        board.redraw()
+        sent = written(app, monkeypatch)
+        monkeypatch.setattr(board, "lines", lambda *_: short)
+        board.forget()
+        board.redraw()
+
+        lines = _STYLE.sub("", "".join(sent))
+        assert len(_MOVE.findall(lines)) >= 6
