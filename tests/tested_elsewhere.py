@@ -300,7 +300,6 @@ ELSEWHERE = {
     "nexus_tui/widgets/backend_detail.py": "tui/test_snapshots.py",
     "nexus_tui/widgets/backend_list.py": "tui/test_snapshots.py",
     "nexus_tui/widgets/base/ascii_bar.py": "tui/test_ascii.py",
-    "nexus_tui/widgets/base/lines.py": "tui/test_dialogs.py",
     "nexus_tui/widgets/base/moved.py": "tui/test_mouse.py",
     "nexus_tui/widgets/base/rowlist.py": "tui/test_pilot.py",
     "nexus_tui/widgets/base/scrolled.py": "tui/test_bodies.py",

@@ -16,11 +16,13 @@ from nexus_core.api.docs.page import add_docs
 from nexus_core.api.errors import error_headers
 from nexus_core.api.inference import count, gemini
 from nexus_core.api.ollama import routes as ollama
-from nexus_core.dialects.inbound import RESPONSES_PATH, dialect_of
+from nexus_core.dialects.inbound import RESPONSES_PATH, dialect_of, meant_path
 from nexus_core.errors import InvalidRequestError, NexusError, OutOfDescriptorsError
 from nexus_core.gateway import Gateway
 
-_CODES = {404: "not_found", 405: "method_not_allowed"}  # of what FastAPI refuses by itself
+_NOT_FOUND = 404
+_CODES = {_NOT_FOUND: "not_found", 405: "method_not_allowed"}  # of what FastAPI refuses by itself
+_BASE_URLS = "The base URL of OpenAI's clients ends with /v1, that of all others does not"
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -63,9 +65,13 @@ def _in_json_words(problem: dict[str, Any]) -> str:
 
 
 async def _as_envelope(request: Request, error: Exception) -> Response:
+    path = request.url.path
     if isinstance(error, HTTPException):
-        is_response = request.url.path.startswith(f"{RESPONSES_PATH}/")
-        why = f"{error.detail}: Nexus keeps no responses" if is_response else error.detail
+        why = error.detail
+        if path.startswith(f"{RESPONSES_PATH}/"):
+            why = f"{why}: Nexus keeps no responses"
+        elif error.status_code == _NOT_FOUND and (meant := meant_path(path)) is not None:
+            why, path = f"{why}: is {meant} meant? {_BASE_URLS}", meant
         known = NexusError(f"{why}; GET /docs lists the routes")
         known.status = error.status_code
         known.code = _CODES.get(error.status_code, InvalidRequestError.code)
@@ -80,6 +86,4 @@ async def _as_envelope(request: Request, error: Exception) -> Response:
         assert isinstance(error, NexusError)  # noqa: S101 - registered for these three only
         known = error
     headers = {name.decode(): value.decode() for name, value in error_headers(known)}
-    return Response(
-        dialect_of(request.url.path).error(known), status_code=known.status, headers=headers
-    )
+    return Response(dialect_of(path).error(known), status_code=known.status, headers=headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
@@ -53,6 +54,10 @@ _GEMINI_ROOTS = ("/v1beta/models/", "/v1/models/")
 
 PATHS = (*INBOUND, *GEMINI_PATHS)  # of every inbound API, as they are published
 
+# What clients ask beside those, first of all or to look whether the address is right.
+_ASKED_FIRST = ("/v1/models", f"{MESSAGES_PATH}/count_tokens", "/api/tags", "/api/version")
+_ROOTS = ("/v1", "/v1beta")  # that one client's base URL ends with, and another's does not
+
 
 def inbound_at(path: str, query: str = "") -> Inbound | None:
     """Dialect and operation of a path, published or asked for; None for one of no inbound API.
@@ -72,6 +77,23 @@ def inbound_at(path: str, query: str = "") -> Inbound | None:
 
     found = dialect_at(path, query)
     return None if found is None else Inbound(*found)
+
+
+def meant_path(path: str) -> str | None:
+    """The published path that a client asks for whose base URL lacks a part, or has one too many.
+
+    OpenAI's clients have `/v1` in their base URL, all others write it themselves.
+    """
+    below = path[path.find("/", 1) :]  # without the first part
+    asked = (*(f"{root}{path}" for root in _ROOTS), below)
+    return next((known for one in asked for known in _published(one)), None)
+
+
+def _published(path: str) -> Iterator[str]:
+    if path in INBOUND or path in _ASKED_FIRST:
+        yield path
+    if path.startswith(_GEMINI_ROOTS):
+        yield from (known for known in GEMINI_PATHS if path.endswith(known.partition(_MODEL)[2]))
 
 
 def inbound_of(endpoint: str) -> Inbound | None:

@@ -9,7 +9,8 @@ from nexus_core.dialects.request import MAX_MODEL_CHARS
 Json: TypeAlias = dict[str, Any]
 
 _TEXT: Json = {"type": "string"}
-# Where it is empty, or there is none, only Ollama itself takes the request.
+_ASKED: Json = {"type": ["string", "null"], "description": "Without it the model is only loaded."}
+# Among others: where one is empty, only Ollama itself takes the request.
 _EMBEDDED: Json = {"type": "string", "minLength": 1}
 _MODEL: Json = {"type": "string", "minLength": 1, "maxLength": MAX_MODEL_CHARS}
 _STREAM: Json = {"type": ["boolean", "null"], "description": "Streams unless it is `false`."}
@@ -35,14 +36,14 @@ SCHEMAS: dict[str, Json] = {
         stream=_STREAM,
     ),
     "OllamaGenerateRequest": _object(
-        ("model",), model=_MODEL, prompt=_TEXT, system=_TEXT, stream=_STREAM
+        ("model",), model=_MODEL, prompt=_ASKED, system={"type": ["string", "null"]}, stream=_STREAM
     ),
     "OllamaEmbedRequest": _object(
-        ("model", "input"),
+        ("model",),
         model=_MODEL,
-        input={"anyOf": [_EMBEDDED, _list_of(_EMBEDDED) | {"minItems": 1}]},
+        input={"anyOf": [_ASKED, _list_of(_EMBEDDED)]},
     ),
-    "OllamaEmbeddingsRequest": _object(("model", "prompt"), model=_MODEL, prompt=_EMBEDDED),
+    "OllamaEmbeddingsRequest": _object(("model",), model=_MODEL, prompt=_ASKED),
     "OllamaAnswer": _object(
         ("model", "created_at", "done"),
         model=_TEXT,

@@ -141,14 +141,14 @@ _INFERENCES = (
     _ollama(
         "embed",
         "Embed (Ollama)",
-        "Ollama's embeddings of one or several texts.",
+        "Ollama's embeddings of one or several texts. Without any it loads the model.",
         "OllamaEmbedRequest",
         "OllamaEmbeddings",
     ),
     _ollama(
         "embeddings",
         "Embeddings (Ollama, before /api/embed)",
-        "Ollama's embedding of one text.",
+        "Ollama's embedding of one text. Without it it loads the model.",
         "OllamaEmbeddingsRequest",
         "OllamaEmbeddings",
     ),
