@@ -208,7 +208,6 @@ ELSEWHERE = {
     "nexus_core/workers/numbers.py": "workers/test_hub.py",
     "nexus_core/workers/records.py": "workers/test_hub.py",
     "nexus_core/workers/ring.py": "workers/test_hub.py",
-    "nexus_core/workers/roster.py": "workers/test_hub.py",
     "nexus_core/workers/sibling.py": "workers/test_hub.py",
     "nexus_tui/actions/backends.py": "tui/test_actions.py",
     "nexus_tui/actions/clip.py": "tui/text/test_export.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ ANSWER_SECONDS = 2.0  # of a question; a command may take longer
 COMMAND_SECONDS = 60.0
 
 
-FAILURES = (httpx.TransportError, RuntimeError)  # the last: this end was closed meanwhile
+# RuntimeError: this end was closed meanwhile. The last two: what httpx imports late could not be
+# opened for want of descriptors.
+FAILURES = (httpx.TransportError, RuntimeError, OSError, ImportError)
 
 
 class SilentError(Exception):
@@ -127,5 +130,6 @@ class Sibling:
         return handover.read((await self.ask_whole("GET", handover.PATH, [])).content)
 
     async def close(self) -> None:
-        """Let go of its connections."""
-        await self._client.aclose()
+        """Let go of its connections; never fails."""
+        with suppress(*FAILURES):
+            await self._client.aclose()

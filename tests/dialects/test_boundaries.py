@@ -13,7 +13,7 @@ import nexus_core
 CORE = Path(nexus_core.__file__).parent
 JSON = {"json", "orjson", "simplejson", "ujson"}
 # Of msgspec they may use its structs, as values.
-MSGSPEC = {"Struct", "structs", "field", "UNSET", "UnsetType", "msgpack"}
+MSGSPEC = {"Struct", "structs", "field", "UNSET", "UnsetType", "msgpack", "MsgspecError"}
 KNOWN = {"nexus_core.dialects.base", "nexus_core.dialects.request"}
 
 
