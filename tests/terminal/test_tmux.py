@@ -143,7 +143,7 @@ def test_keys_of_one_burst_reach_what_those_before_them_open(pane: Pane) -> None
 
     pane.keys("Escape")
     pane.keys("Escape")
-    pane.wait_for(lambda screen: "Cut the open zone" not in screen, "end of the help")
+    pane.wait_for(lambda screen: "esc closes" not in screen, "end of the help")
     pane.keys("2so/zone:open", "Enter", ":theme nexus-light", "Enter")
 
     pane.shows("sorted by total")
