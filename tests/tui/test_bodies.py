@@ -12,6 +12,7 @@ import pytest
 
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.record import DecisionToTell, RequestRecord
+from nexus_core.types import HealthCause, HealthStatus
 from nexus_tui.app import NexusApp
 from nexus_tui.widgets.base.lines import Line
 from nexus_tui.widgets.panes import answer_pane, request_pane, route_pane
@@ -133,3 +134,18 @@ def test_a_backend_that_is_considered_for_two_models_is_told_with_each() -> None
         "o-large: ✓ 200",
         "gpt-4: not needed",
     ]
+
+
+def test_a_refused_key_is_called_in_the_route_as_in_the_list_of_backends() -> None:
+    refused = msgspec.structs.replace(
+        seen("openai", None, "health", "401"),
+        health=HealthStatus.UNHEALTHY,
+        cause=HealthCause.AUTH,
+    )
+    row = RequestRecord("a81f7c", 0.0, asked_model="o-large")
+    row.status, row.decision = 503, DecisionToTell((refused,))
+
+    (told,) = [line for line in _text(route_pane(row, None, 100)) if " openai " in line]
+
+    assert "✗ auth" in told
+    assert "down" not in told

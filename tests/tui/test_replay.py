@@ -126,6 +126,21 @@ async def test_a_replay_under_the_cursor_is_compared_with_its_original() -> None
     assert text.index(" first ") < text.index(" again ")
 
 
+async def test_a_replay_that_ended_waits_for_no_headers() -> None:
+    stage = make_stage(plays=False)
+    keep(stage, "again", Story(0, "llama3:70b", "vllm-a"))
+    again = stage.gateway.recent.get("again")
+    assert again is not None
+    again.replay_of, again.answer_headers = "first", b""
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 70)) as pilot:
+        text = await press(pilot, "enter")
+
+    assert "none: a replay answers no client" in text
+    assert "none yet" not in text
+
+
 async def test_the_diff_follows_an_answer_that_still_runs() -> None:
     stage = make_stage(plays=False)
     keep(stage, "first", Story(1, "llama3:70b", "vllm-a"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -344,20 +345,26 @@ async def test_another_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
         assert __version__ in source.notice
 
 
-async def test_while_the_link_is_lost_values_stay_and_commands_are_refused() -> None:
+async def test_while_the_link_is_lost_values_stay_and_commands_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stale from the last word on, not from when it was noticed."""
     gateway = make_gateway()
+    late = 0.0
+    monkeypatch.setattr(RemoteSource, "now", lambda _: time.time() + late)
     async with served(gateway) as url:
         source = RemoteSource(url, pauses_seconds=(60.0,))
         await source.connect()
         link = asyncio.ensure_future(source.run())
-        await until(lambda: gateway.event_log.readers == 1)
+        await until(lambda: gateway.event_log.readers == 1 and source.status == "live")
+        heard, late = source.now(), 600.0
     await until(lambda: source.status == "stale")
 
     with pytest.raises(NexusError) as refused:
         await source.command(SwitchBackend(backend="a", enabled=False))
 
     assert refused.value.code == "link_lost"
-    assert source.stale_since == pytest.approx(source.now(), abs=5)
+    assert source.stale_since == pytest.approx(heard, abs=20)
     assert [backend.name for backend in source.backends()] == ["a", "b"]
     assert "connection closed by the server" in (source.notice or "")
     link.cancel()
